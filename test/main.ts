@@ -12,7 +12,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { postgresBinaries } from '../sandbox/postgres/binaries.js';
-import { mergeResults, RESULTS_FILE, type Results, summaryOf } from './support/results.js';
+import { mergeResults, RESULTS_FILE, type Results, summaryOf } from './support/runner/results.js';
 
 /** These assert latencies of a second or two, measure memory, or lose no request under load. */
 const ALONE = [

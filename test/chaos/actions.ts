@@ -6,7 +6,7 @@ import type { Pod } from '../../operator/reconciler/pod-state.js';
 import { DeploymentKind, PodKind, VirtualServiceKind } from '../../operator/resources/kinds.js';
 import { LABELS } from '../../operator/resources/metadata.js';
 import type { ResourceType } from '../../operator/runtime/kube-client.js';
-import { eventually, image, type TestApi } from '../support/pcf-api.js';
+import { eventually, image, type TestApi } from '../support/cluster/pcf-api.js';
 import { WRITTEN } from './watchdog.js';
 import type { World } from './world.js';
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../operator/reconciler/pod-state.js';
 import { DeploymentKind, PodKind, VirtualServiceKind } from '../../operator/resources/kinds.js';
 import { LABELS } from '../../operator/resources/metadata.js';
-import type { TestApi } from '../support/pcf-api.js';
+import type { TestApi } from '../support/cluster/pcf-api.js';
 
 interface DeploymentView {
   spec: { replicas: number };

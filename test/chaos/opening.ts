@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { request } from 'undici';
 import { PORTS } from '../../contract/image.js';
 import { count, type Load, type Sample } from '../../sandbox/story/load.js';
-import { eventually, image, type TestApi } from '../support/pcf-api.js';
+import { eventually, image, type TestApi } from '../support/cluster/pcf-api.js';
 import type { World } from './world.js';
 
 const OLD = '1.0.0';

@@ -2,8 +2,8 @@
 import { request } from 'undici';
 import { OperatorProcess } from '../../sandbox/operator-process.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
-import { FAST_LEASE } from '../support/audited-cluster.js';
-import { eventually } from '../support/pcf-api.js';
+import { FAST_LEASE } from '../support/cluster/audited-cluster.js';
+import { eventually } from '../support/cluster/pcf-api.js';
 
 export class Operators {
   private stopping = false;

@@ -1,5 +1,5 @@
 /** Objects that actions use. */
-import type { TestApi } from '../support/pcf-api.js';
+import type { TestApi } from '../support/cluster/pcf-api.js';
 import type { Operators } from './operators.js';
 import type { Watchdog } from './watchdog.js';
 

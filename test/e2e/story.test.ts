@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { START_TIMEOUT_MS } from '../support/sandbox.js';
-import { systemProgram } from '../support/system-program.js';
+import { START_TIMEOUT_MS } from '../support/cluster/sandbox.js';
+import { systemProgram } from '../support/processes/system-program.js';
 
 /** Sampling time, half of the default. Shares of traffic are exact over time, not only on average. */
 const SAMPLE_SECONDS = '2';

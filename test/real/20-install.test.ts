@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { TestApi } from '../support/pcf-api.js';
+import { TestApi } from '../support/cluster/pcf-api.js';
 import type { RealCluster } from './cluster/real-cluster.js';
 import { ask } from './load.js';
 import { serviceAddress, sharedCluster, sharedOperator } from './support.js';

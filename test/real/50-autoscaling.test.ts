@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PcfApiView } from '../../sandbox/story/pcfapi-watch.js';
 import { PcfApiKind } from '../../sandbox/story/pcfapi-watch.js';
-import { eventually } from '../support/pcf-api.js';
+import { eventually } from '../support/cluster/pcf-api.js';
 import { Delivery } from './delivery.js';
 import { Lanes } from './load.js';
 import { imageOf } from './parts/images.js';

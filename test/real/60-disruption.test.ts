@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '../support/pcf-api.js';
+import { eventually } from '../support/cluster/pcf-api.js';
 import { Delivery } from './delivery.js';
 import { imageOf } from './parts/images.js';
 

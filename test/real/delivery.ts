@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { TestApi } from '../support/pcf-api.js';
+import { TestApi } from '../support/cluster/pcf-api.js';
 import type { RealCluster } from './cluster/real-cluster.js';
 import { type Counts, format, Lanes, share } from './load.js';
 import { serviceAddress, sharedGateway, sharedOperator } from './support.js';

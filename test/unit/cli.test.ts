@@ -6,7 +6,7 @@ import { readManifests } from '../../cli/manifest.js';
 import { age, table } from '../../cli/output.js';
 import { screen } from '../../cli/status/screen.js';
 import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
-import { pcfApi } from '../support/fixtures.js';
+import { pcfApi } from '../support/fixtures/fixtures.js';
 
 describe('kubectl-pcf', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-cli-'));

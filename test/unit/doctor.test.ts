@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { rightsFor } from '../../cli/doctor/cluster-checks.js';
 import { versionFinding } from '../../cli/doctor/data-checks.js';
-import { pcfApi } from '../support/fixtures.js';
-import { HttpEndpoint } from '../support/http-endpoint.js';
+import { pcfApi } from '../support/fixtures/fixtures.js';
+import { HttpEndpoint } from '../support/servers/http-endpoint.js';
 
 const refusal = (code: number, reason: string) => ({
   status: code,

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { undoPatch } from '../../cli/undo-patch.js';
 import { type PcfApiSpec, pcfApiSpec } from '../../operator/api/v1alpha1/spec.js';
 import { newRevision, revisionName } from '../../operator/resources/revision.js';
-import { pcfApi } from '../support/fixtures.js';
+import { pcfApi } from '../support/fixtures/fixtures.js';
 
 /** Applies a JSON merge patch (RFC 7386), as the API server does. */
 function merge(target: unknown, patch: unknown): unknown {

@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { within } from '../../../sandbox/process/within.js';
 import { ApiProcess } from '../../integration/api-server/api-process.js';
-import { eventually } from '../../support/pcf-api.js';
-import { startRedis } from '../../support/redis.js';
-import { bearer, JWT_SECRET } from '../../support/tokens.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
+import { startRedis } from '../../support/servers/redis.js';
 import type { BenchQuery } from './queries.js';
 
 export const PEERS = {
@@ -38,7 +38,7 @@ export const POOL = 20;
  */
 export async function startOurs(databaseUrl: string): Promise<Subject> {
   const redis = await startRedis();
-  if (!redis) throw new Error('the benchmark needs a redis-server; see test/support/redis.ts');
+  if (!redis) throw new Error('the benchmark needs a redis-server; see test/support/servers/redis.ts');
   const api = await ApiProcess.start({
     PCF_API__DATABASE__URL: databaseUrl,
     PCF_API__ENVIRONMENT: 'production',

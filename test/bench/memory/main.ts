@@ -1,7 +1,7 @@
 /** `npm run bench -- memory`: memory of each role, idle and under load. The default requests and limits derive from it. */
 import { Command } from 'commander';
 import { Postgres } from '../../../sandbox/postgres/postgres.js';
-import { startRedis } from '../../support/redis.js';
+import { startRedis } from '../../support/servers/redis.js';
 import { seed } from '../api/data.js';
 import { executable } from '../api/executable.js';
 import { benchQueries } from '../api/queries.js';
@@ -54,7 +54,7 @@ process.exit();
 async function measureApi(): Promise<void> {
   const postgres = await Postgres.start();
   const redis = await startRedis();
-  if (!redis) throw new Error('the benchmark needs a redis-server; see test/support/redis.ts');
+  if (!redis) throw new Error('the benchmark needs a redis-server; see test/support/servers/redis.ts');
   try {
     if (roles.includes('migrate')) record(...(await migrate(await postgres.createDatabase('empty'))));
     const seeded = await seed(postgres, Number(options.deployments));

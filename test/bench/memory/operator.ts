@@ -1,5 +1,5 @@
 /** Memory of the operator with an increasing number of PcfApis. */
-import { MemoryLimit } from '../../support/memory-limit.js';
+import { MemoryLimit } from '../../support/processes/memory-limit.js';
 import { BenchCluster } from '../operator/cluster.js';
 import type { Reading } from './roles.js';
 

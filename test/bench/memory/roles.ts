@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
 import { ApiProcess, type Env } from '../../integration/api-server/api-process.js';
-import { HttpEndpoint } from '../../support/http-endpoint.js';
-import { MemoryLimit, runMeasured } from '../../support/memory-limit.js';
-import { bearer, JWT_SECRET } from '../../support/tokens.js';
+import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
+import { MemoryLimit, runMeasured } from '../../support/processes/memory-limit.js';
+import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
 import { measure } from '../api/load.js';
 import type { BenchQuery } from '../api/queries.js';
 

@@ -7,8 +7,8 @@ import type { KubeClient, KubeObject, ResourceType } from '../../../operator/run
 import { ResourceCache } from '../../../operator/runtime/resource-cache.js';
 import { within } from '../../../sandbox/process/within.js';
 import { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually } from '../../support/pcf-api.js';
-import { StandInKubelet } from '../../support/stand-in-kubelet.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { StandInKubelet } from '../../support/cluster/stand-in-kubelet.js';
 
 export const NAMESPACE = 'bench';
 const logger = pino({ level: 'silent' });

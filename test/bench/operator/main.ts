@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { eventually } from '../../support/pcf-api.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 import { ArgoRollouts } from './argo-rollouts.js';
 import { BenchCluster, seconds } from './cluster.js';
 import { growth, type Measured, print, table } from './report.js';

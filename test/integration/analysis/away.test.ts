@@ -8,10 +8,10 @@ import { AnalysisScheduler } from '../../../operator/analysis/scheduler.js';
 import { analysis as analysisSchema } from '../../../operator/api/v1alpha1/spec/analysis.js';
 import type { AnalysisStatus, Verdict } from '../../../operator/api/v1alpha1/status/analysis.js';
 import { Controller } from '../../../operator/runtime/controller.js';
-import { pcfApi } from '../../support/fixtures.js';
-import { eventually } from '../../support/pcf-api.js';
-import { startPrometheus, type TestPrometheus } from '../../support/prometheus.js';
-import { secretsFrom } from '../../support/secrets.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
+import { secretsFrom } from '../../support/fixtures/secrets.js';
+import { startPrometheus, type TestPrometheus } from '../../support/servers/prometheus.js';
 import { NAMESPACE, ScrapedApi, ScrapedRevision } from './scraped-api.js';
 
 const KEY = `${NAMESPACE}/api`;

@@ -25,8 +25,8 @@ import type { KubeClient, KubeObject, ResourceType } from '../../../operator/run
 import { SecretReader } from '../../../operator/runtime/outgoing/secrets.js';
 import { ResourceCache } from '../../../operator/runtime/resource-cache.js';
 import { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 const namespace = 'analysis';
 const clusterKind = (group: string, version: string, kind: string, plural: string): ResourceType => ({

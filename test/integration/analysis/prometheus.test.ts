@@ -6,10 +6,10 @@ import { evaluate } from '../../../operator/analysis/bounds.js';
 import { planMetrics } from '../../../operator/analysis/plan-metrics.js';
 import { PrometheusProvider } from '../../../operator/analysis/providers/prometheus.js';
 import { analysis as analysisSchema } from '../../../operator/api/v1alpha1/spec/analysis.js';
-import { pcfApi } from '../../support/fixtures.js';
-import { eventually } from '../../support/pcf-api.js';
-import { startPrometheus, type TestPrometheus } from '../../support/prometheus.js';
-import { secretsFrom } from '../../support/secrets.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
+import { secretsFrom } from '../../support/fixtures/secrets.js';
+import { startPrometheus, type TestPrometheus } from '../../support/servers/prometheus.js';
 import { NAMESPACE, ScrapedApi, ScrapedRevision } from './scraped-api.js';
 
 describe('PrometheusProvider with a real Prometheus', function () {

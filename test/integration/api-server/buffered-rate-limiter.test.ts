@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { BufferedRateLimiter } from '../../../api-server/http/buffered-rate-limiter.js';
 import { RateLimiter } from '../../../api-server/http/rate-limiter.js';
-import { startRedis, type TestRedis } from '../../support/redis.js';
+import { startRedis, type TestRedis } from '../../support/servers/redis.js';
 
 const LIMIT = 200;
 

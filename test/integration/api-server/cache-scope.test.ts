@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { eventually } from '../../support/pcf-api.js';
-import { startRedis, type TestRedis } from '../../support/redis.js';
-import { bearer, JWT_SECRET } from '../../support/tokens.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
+import { startRedis, type TestRedis } from '../../support/servers/redis.js';
 import { ApiProcess, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

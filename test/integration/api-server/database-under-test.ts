@@ -9,7 +9,7 @@ import { DatabaseSession, databaseSession } from '../../../api-server/database/p
 import type { StatementEvent } from '../../../api-server/database/pool/statement-observer.js';
 import type { ReplicaState } from '../../../api-server/database/replica/replica-monitor.js';
 import { schemaMisfit } from '../../../api-server/migrations/engine/schema-misfit.js';
-import { eventually } from '../../support/pcf-api.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 
 export interface DatabaseUnderTest extends AsyncDisposable {
   database: Database;

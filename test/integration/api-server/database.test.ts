@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { generate } from 'selfsigned';
 import { DatabaseSession, databaseSession } from '../../../api-server/database/pool/session.js';
 import { HEADERS } from '../../../contract/image.js';
-import { eventually } from '../../support/pcf-api.js';
-import { PgBouncer } from '../../support/pgbouncer.js';
-import { freePort, startPostgres, type TestPostgres } from '../../support/postgres.js';
-import { startRedis } from '../../support/redis.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { PgBouncer } from '../../support/servers/pgbouncer.js';
+import { freePort, startPostgres, type TestPostgres } from '../../support/servers/postgres.js';
+import { startRedis } from '../../support/servers/redis.js';
 import { ApiProcess, runRole } from './api-process.js';
 import { openDatabase, READ, WRITE } from './database-under-test.js';
 

@@ -10,8 +10,8 @@ import { RefreshTokens } from '../../../api-server/modules/login/refresh-tokens.
 import { IdentityTable } from '../../../api-server/modules/users/identity-table.js';
 import { User } from '../../../api-server/modules/users/user.entity.js';
 import { UserService } from '../../../api-server/modules/users/user.service.js';
-import { accessIn, comparedStatements } from '../../support/declared-access.js';
-import { JWT_SECRET } from '../../support/tokens.js';
+import { accessIn, comparedStatements } from '../../support/fixtures/declared-access.js';
+import { JWT_SECRET } from '../../support/fixtures/tokens.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
 const log = pino({ level: 'silent' });

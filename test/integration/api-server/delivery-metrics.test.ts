@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
 import { deliveryRollUpJob } from '../../../api-server/modules/delivery-metrics/delivery-roll-up.js';
-import { propertyRuns } from '../../support/property-runs.js';
+import { propertyRuns } from '../../support/runner/property-runs.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
 const DAY = 86_400_000;

@@ -8,8 +8,8 @@ import { Database } from '../../../api-server/database/database.js';
 import { schemaMisfit } from '../../../api-server/migrations/engine/schema-misfit.js';
 import type { EventSignal } from '../../../api-server/modules/events/event-signal.js';
 import { createModules, ENTITIES, type Modules } from '../../../api-server/modules/modules.js';
-import { compareDeclaredAccess, TEST_ACCESS } from '../../support/declared-access.js';
-import { eventually } from '../../support/pcf-api.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { compareDeclaredAccess, TEST_ACCESS } from '../../support/fixtures/declared-access.js';
 import { migratedDatabase } from './migrated-database.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the shape depends on the query of the test

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { type Asks, seed } from '../../../sandbox/seed.js';
-import { bearer, JWT_SECRET } from '../../support/tokens.js';
+import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
 import { ApiProcess } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

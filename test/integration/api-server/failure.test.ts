@@ -11,7 +11,7 @@ import {
   sharedPostgres,
   startPostgres,
   type TestPostgres,
-} from '../../support/postgres.js';
+} from '../../support/servers/postgres.js';
 import { ApiProcess, makeImage, migrationFile, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

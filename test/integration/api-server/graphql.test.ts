@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
-import { bearer, JWT_SECRET } from '../../support/tokens.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { ApiProcess } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { connect as connectTcp } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { eventually } from '../../support/pcf-api.js';
-import { TestSocket } from '../../support/test-socket.js';
-import { bearer, JWT_SECRET } from '../../support/tokens.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
+import { TestSocket } from '../../support/servers/test-socket.js';
 import { ApiProcess } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

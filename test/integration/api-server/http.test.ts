@@ -12,8 +12,8 @@ import pg from 'pg';
 import { generate } from 'selfsigned';
 import { WebSocket } from 'ws';
 import { EXIT, PATHS } from '../../../contract/image.js';
-import { INSPECTED, liveHeapBytes } from '../../support/live-heap.js';
-import { eventually } from '../../support/pcf-api.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { INSPECTED, liveHeapBytes } from '../../support/processes/live-heap.js';
 import { ApiProcess, type Env, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

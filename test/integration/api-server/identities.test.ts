@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
-import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
-import { bearer, JWT_SECRET, signToken } from '../../support/tokens.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { bearer, JWT_SECRET, signToken } from '../../support/fixtures/tokens.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { ApiProcess, type GraphqlAnswer, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

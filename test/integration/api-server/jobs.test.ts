@@ -14,9 +14,9 @@ import {
   deploymentsChangedSince,
 } from '../../../api-server/modules/deployments/recent-changes.js';
 import { createRedis, type RedisClient } from '../../../api-server/redis/redis.js';
-import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres } from '../../support/postgres.js';
-import { startRedis, type TestRedis } from '../../support/redis.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { sharedPostgres } from '../../support/servers/postgres.js';
+import { startRedis, type TestRedis } from '../../support/servers/redis.js';
 import { ApiProcess, runRole } from './api-process.js';
 import { openDatabase } from './database-under-test.js';
 import { DomainUnderTest } from './domain-under-test.js';

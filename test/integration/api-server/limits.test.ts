@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { getIntrospectionQuery } from 'graphql';
 import pg from 'pg';
 import { EXIT } from '../../../contract/image.js';
-import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
-import { TestSocket } from '../../support/test-socket.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
+import { TestSocket } from '../../support/servers/test-socket.js';
 import { ApiProcess, type Env, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

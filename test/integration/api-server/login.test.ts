@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
-import { startRedis, type TestRedis } from '../../support/redis.js';
-import { JWT_SECRET } from '../../support/tokens.js';
+import { JWT_SECRET } from '../../support/fixtures/tokens.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
+import { startRedis, type TestRedis } from '../../support/servers/redis.js';
 import { ApiProcess, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

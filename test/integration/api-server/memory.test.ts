@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { podResources } from '../../../operator/api/v1alpha1/defaults.js';
-import { MemoryLimit } from '../../support/memory-limit.js';
-import { bearer, JWT_SECRET } from '../../support/tokens.js';
+import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
+import { MemoryLimit } from '../../support/processes/memory-limit.js';
 import { ApiProcess } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

@@ -7,7 +7,7 @@ import type { BackfillSpec } from '../../../api-server/migrations/engine/backfil
 import type { KnownMigration } from '../../../api-server/migrations/engine/known-migrations.js';
 import { configureSession, openSession } from '../../../api-server/migrations/engine/migration-session.js';
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { makeImage, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

@@ -6,9 +6,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
-import { FULL_PACE, paceRows } from '../../support/paced-rows.js';
-import { PgBouncer } from '../../support/pgbouncer.js';
-import { removePostgres, sharedPostgres, startPostgres, type TestPostgres } from '../../support/postgres.js';
+import { FULL_PACE, paceRows } from '../../support/fixtures/paced-rows.js';
+import { PgBouncer } from '../../support/servers/pgbouncer.js';
+import {
+  removePostgres,
+  sharedPostgres,
+  startPostgres,
+  type TestPostgres,
+} from '../../support/servers/postgres.js';
 import { makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
 
 const UP = ['migrate', 'up', '--json'];

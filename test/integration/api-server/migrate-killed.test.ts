@@ -7,11 +7,11 @@ import { loadSettings } from '../../../api-server/config/load.js';
 import { knownMigrations } from '../../../api-server/migrations/engine/known-migrations.js';
 import { migrateUp } from '../../../api-server/migrations/engine/runner.js';
 import { EXIT, migrationReportSchema } from '../../../contract/image.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { makeImage, migrationFile, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 
-const HOOK = pathToFileURL(join(import.meta.dirname, '../../support/kill-at-statement.js')).href;
+const HOOK = pathToFileURL(join(import.meta.dirname, '../../support/programs/kill-at-statement.js')).href;
 const PHASES = ['expand', 'backfill', 'contract'] as const;
 const UP = ['migrate', 'up', '--json', '--phase', ...PHASES];
 const ROWS = 1_200; // three batches

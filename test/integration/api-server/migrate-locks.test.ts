@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { EXIT, migrationReportSchema } from '../../../contract/image.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { makeImage, migrationFile, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

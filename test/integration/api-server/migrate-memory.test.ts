@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { MemoryLimit, runMeasured } from '../../support/memory-limit.js';
-import { sharedPostgres } from '../../support/postgres.js';
+import { MemoryLimit, runMeasured } from '../../support/processes/memory-limit.js';
+import { sharedPostgres } from '../../support/servers/postgres.js';
 import { makeImage, migrationFile } from './api-process.js';
 
 const LIMIT_MIB = 200;

@@ -3,8 +3,8 @@ import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
-import { FULL_PACE, paceRows } from '../../support/paced-rows.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { FULL_PACE, paceRows } from '../../support/fixtures/paced-rows.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { ApiProcess, type Ended, makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
-import { removePostgres, startPostgres, type TestPostgres } from '../../support/postgres.js';
+import { removePostgres, startPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { makeImage, runRole, spawnRole } from './api-process.js';
 
 const UP = ['migrate', 'up', '--json'];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { EXIT } from '../../../contract/image.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { makeImage, migrationFile, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

@@ -9,7 +9,7 @@ import {
   type MigrationReport,
   migrationReportSchema,
 } from '../../../contract/image.js';
-import { freePort, sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { freePort, sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { type Ended, makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
 
 /** Names of the migrations in this build, oldest first. */

@@ -1,5 +1,5 @@
 /** Migrated databases. `migrate up` runs once, and its database is copied: a run takes about 1 s. */
-import { sharedPostgres } from '../../support/postgres.js';
+import { sharedPostgres } from '../../support/servers/postgres.js';
 import { runRole } from './api-process.js';
 
 let template: Promise<string> | undefined;

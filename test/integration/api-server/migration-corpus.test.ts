@@ -11,7 +11,7 @@ import { contextOf, rulesOf, textsOf } from '../../fixtures/migration-corpus/lin
 import { SAFE } from '../../fixtures/migration-corpus/safe.js';
 import { type CorpusEntry, DATA, ROWS, SCHEMA } from '../../fixtures/migration-corpus/schema.js';
 import { UNSAFE } from '../../fixtures/migration-corpus/unsafe.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 
 /** Rules for a table that is read or rewritten under a blocking lock, or whose rows are locked. */
 const MEASURED = new Set<RuleName>([

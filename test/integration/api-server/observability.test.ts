@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { HttpEndpoint } from '../../support/http-endpoint.js';
-import { OtlpReceiver } from '../../support/otlp-receiver.js';
-import { eventually } from '../../support/pcf-api.js';
-import { startRedis, type TestRedis } from '../../support/redis.js';
-import { JWT_SECRET, signToken } from '../../support/tokens.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { JWT_SECRET, signToken } from '../../support/fixtures/tokens.js';
+import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
+import { OtlpReceiver } from '../../support/servers/otlp-receiver.js';
+import { startRedis, type TestRedis } from '../../support/servers/redis.js';
 import { ApiProcess, type Env } from './api-process.js';
 import { FakeGrafana } from './fake-grafana.js';
 import { migratedDatabase } from './migrated-database.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { eventually } from '../../support/pcf-api.js';
-import { startRedis, type TestRedis } from '../../support/redis.js';
-import { TestSocket } from '../../support/test-socket.js';
-import { bearer, JWT_SECRET } from '../../support/tokens.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
+import { startRedis, type TestRedis } from '../../support/servers/redis.js';
+import { TestSocket } from '../../support/servers/test-socket.js';
 import { ApiProcess } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

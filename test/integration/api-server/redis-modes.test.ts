@@ -15,8 +15,8 @@ import { RedisSignal } from '../../../api-server/modules/events/event-signal.js'
 import { createRedis, type RedisClient, type RedisUse } from '../../../api-server/redis/redis.js';
 import { parseRedisUrl } from '../../../api-server/redis/redis-url.js';
 import { freePorts } from '../../../sandbox/process/ports.js';
-import { eventually } from '../../support/pcf-api.js';
-import { startRedis, startRedises, type TestRedis } from '../../support/redis.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { startRedis, startRedises, type TestRedis } from '../../support/servers/redis.js';
 
 describe('api-server Redis modes', () => {
   let folder: string;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
 import { type CacheKey, ResponseCache } from '../../../api-server/graphql/cache/response-cache.js';
-import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
-import { startRedis, type TestRedis } from '../../support/redis.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
+import { startRedis, type TestRedis } from '../../support/servers/redis.js';
 import { ApiProcess } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

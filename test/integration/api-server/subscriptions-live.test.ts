@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
-import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres } from '../../support/postgres.js';
-import { startRedis, type TestRedis } from '../../support/redis.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { sharedPostgres } from '../../support/servers/postgres.js';
+import { startRedis, type TestRedis } from '../../support/servers/redis.js';
 import { ApiProcess, runRole } from './api-process.js';
 
 const CHANGED = `subscription Changed($after: String) {

@@ -4,7 +4,7 @@ import type { Access } from '../../../api-server/database/access.js';
 import type { Database } from '../../../api-server/database/database.js';
 import { eventRetentionJob } from '../../../api-server/modules/events/event-retention.js';
 import { PostgresSignal } from '../../../api-server/modules/events/event-signal.js';
-import { eventually } from '../../support/pcf-api.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
 const CHANGED = `subscription ($after: String, $serviceId: ID, $environment: String) {

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKeyPair, SignJWT } from 'jose';
-import { KeyServer, PROVIDER } from '../../support/key-server.js';
-import { eventually } from '../../support/pcf-api.js';
-import { bearer, claims, forgeToken, JWT_SECRET, signToken } from '../../support/tokens.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { bearer, claims, forgeToken, JWT_SECRET, signToken } from '../../support/fixtures/tokens.js';
+import { KeyServer, PROVIDER } from '../../support/servers/key-server.js';
 import { ApiProcess, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

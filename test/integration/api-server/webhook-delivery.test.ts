@@ -17,8 +17,8 @@ import {
 } from '../../../api-server/modules/webhooks/webhook-delivery.js';
 import { WebhookOutboxTable } from '../../../api-server/modules/webhooks/webhook-outbox.js';
 import { createRedis } from '../../../api-server/redis/redis.js';
-import { eventually } from '../../support/pcf-api.js';
-import { startRedis, type TestRedis } from '../../support/redis.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { startRedis, type TestRedis } from '../../support/servers/redis.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
 const SECRET = `whsec_${Buffer.from('a signing secret for the tests only').toString('base64')}`;

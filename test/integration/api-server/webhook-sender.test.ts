@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { HopelessJobError } from '../../../api-server/jobs/job.js';
 import { WebhookSender } from '../../../api-server/modules/webhooks/sender.js';
 import { isSignedBy, type SignedHeaders } from '../../../api-server/modules/webhooks/signature.js';
-import { freePort } from '../../support/postgres.js';
+import { freePort } from '../../support/servers/postgres.js';
 
 describe('api-server webhook sender', () => {
   const NEVER = new AbortController().signal;

@@ -5,11 +5,11 @@ import { request } from 'node:http';
 import { delimiter } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { readerKubeconfig } from '../../support/accounts.js';
-import { accessibilityProblems, startBrowser } from '../../support/browser.js';
-import { HttpEndpoint } from '../../support/http-endpoint.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { readerKubeconfig } from '../../support/cluster/accounts.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { accessibilityProblems, startBrowser } from '../../support/servers/browser.js';
+import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
 
 /** A process of `kubectl pcf dashboard`. */
 class Dashboard {

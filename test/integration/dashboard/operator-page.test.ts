@@ -3,10 +3,10 @@ import type { Browser } from 'playwright-core';
 import { OperatorProcess } from '../../../sandbox/operator-process.js';
 import { freePorts } from '../../../sandbox/process/ports.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { newAccount } from '../../support/accounts.js';
-import { startBrowser } from '../../support/browser.js';
-import { TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { newAccount } from '../../support/cluster/accounts.js';
+import { TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { startBrowser } from '../../support/servers/browser.js';
 
 /** Rules that the chart adds to the operator's role with dashboardPort. */
 const REVIEWS = [

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import type { AnalysisStatus } from '../../../operator/api/v1alpha1/status/analysis.js';
 import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { HttpEndpoint } from '../../support/http-endpoint.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
 
 describe('a delivery with analysis', function () {
   this.timeout(120_000);

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
+import { type AuditedCluster, sharedAuditedCluster } from '../../support/cluster/audited-cluster.js';
 import {
   AutoscalingCell,
   type Combination,
@@ -15,10 +15,10 @@ import {
   REPLICAS,
   STRATEGIES,
   serve,
-} from '../../support/autoscaling-cells.js';
-import { MetricsApi } from '../../support/metrics-api.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+} from '../../support/cluster/autoscaling-cells.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
+import { MetricsApi } from '../../support/servers/metrics-api.js';
 
 const { PCF_AUTOSCALING_WEIGHTS } = process.env;
 const WEIGHTS = (PCF_AUTOSCALING_WEIGHTS ?? '').split(',').map(Number);

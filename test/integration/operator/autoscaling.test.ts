@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HorizontalPodAutoscalerKind, PcfApiKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { MetricsApi } from '../../support/metrics-api.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { MetricsApi } from '../../support/servers/metrics-api.js';
 
 /** The HPA controller of the sandbox syncs every 2 s. */
 const FIVE_DECISIONS_MS = 10_000;

@@ -8,8 +8,8 @@ import {
   ServiceKind,
 } from '../../../operator/resources/kinds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 interface Subset {
   name: string;

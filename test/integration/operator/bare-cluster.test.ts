@@ -8,9 +8,9 @@ import {
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import { customResourceDefinitions, type Project } from '../../../sandbox/crds.js';
 import type { PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
-import { AuditedCluster } from '../../support/audited-cluster.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import { AuditedCluster } from '../../support/cluster/audited-cluster.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 const CREATION_LIMIT_MS = 5_000;
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { DeploymentKind } from '../../../operator/resources/kinds.js';
 import { LABELS } from '../../../operator/resources/metadata.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 describe('kubectl pcf in a delivery with steps', function () {
   this.timeout(60_000);

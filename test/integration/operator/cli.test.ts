@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { SecretKind } from '../../../operator/resources/kinds.js';
 import { CONTAINER_SECURITY, POD_SECURITY } from '../../../operator/resources/pod-template.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { kubectlPcf, spawnPcf } from '../../support/kubectl-pcf.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { kubectlPcf, spawnPcf } from '../../support/cluster/kubectl-pcf.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 const small = `
 apiVersion: pcf.dev/v1alpha1

@@ -7,8 +7,8 @@ import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { render } from '../../../operator/reconciler/render.js';
 import { customResourceDefinitions } from '../../../sandbox/crds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { pcfApi } from '../../support/fixtures.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const validSpec = {
   image: 'registry.example.com/pcf-api:1.0.0',

@@ -8,9 +8,9 @@ import {
   VirtualServiceKind,
 } from '../../../operator/resources/kinds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { itConcurrently as it } from '../../support/it-concurrently.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { itConcurrently as it } from '../../support/runner/it-concurrently.js';
 
 interface Http {
   name: string;

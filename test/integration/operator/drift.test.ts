@@ -24,17 +24,17 @@ import {
   VirtualServiceKind,
 } from '../../../operator/resources/kinds.js';
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
-import { line } from '../../support/audit-log.js';
-import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
+import { line } from '../../support/cluster/audit-log.js';
+import { type AuditedCluster, sharedAuditedCluster } from '../../support/cluster/audited-cluster.js';
 import {
   deleteAndAwaitRestore,
   EVERY_KIND,
   editAndAwaitRepair,
   notesOf,
   ownedOf,
-} from '../../support/drift.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+} from '../../support/cluster/drift.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 const INSTANCE = 'app.kubernetes.io/instance';
 const LABELS = { metadata: { labels: { 'app.kubernetes.io/name': 'meddled' } } };

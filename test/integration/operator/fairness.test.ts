@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs';
 import { DeploymentKind } from '../../../operator/resources/kinds.js';
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
-import { type AuditEvent, line } from '../../support/audit-log.js';
-import { AuditedCluster, FAST_LEASE, metric } from '../../support/audited-cluster.js';
-import { objectsIn } from '../../support/helm.js';
-import { HttpEndpoint } from '../../support/http-endpoint.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import { type AuditEvent, line } from '../../support/cluster/audit-log.js';
+import { AuditedCluster, FAST_LEASE, metric } from '../../support/cluster/audited-cluster.js';
+import { objectsIn } from '../../support/cluster/helm.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
+import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
 
 const PriorityLevelKind: ResourceType = {
   group: 'flowcontrol.apiserver.k8s.io',

@@ -4,8 +4,8 @@ import { JobKind, VirtualServiceKind } from '../../../operator/resources/kinds.j
 import { LABELS } from '../../../operator/resources/metadata.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { Load } from '../../../sandbox/story/load.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 interface Http {
   route: { destination: { subset: string }; weight: number }[];

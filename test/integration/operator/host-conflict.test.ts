@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 describe('two PcfApis with the same host at the same gateway', function () {
   this.timeout(90_000);

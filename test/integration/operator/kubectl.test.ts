@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { PcfApiKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
-import { line } from '../../support/audit-log.js';
-import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
-import { itConcurrently as it } from '../../support/it-concurrently.js';
-import { kubectlPcf } from '../../support/kubectl-pcf.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import { line } from '../../support/cluster/audit-log.js';
+import { type AuditedCluster, sharedAuditedCluster } from '../../support/cluster/audited-cluster.js';
+import { kubectlPcf } from '../../support/cluster/kubectl-pcf.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
+import { itConcurrently as it } from '../../support/runner/it-concurrently.js';
 
 const EventKind: ResourceType = {
   group: 'events.k8s.io',

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { ControllerRevisionKind, DeploymentKind, PcfApiKind } from '../../../operator/resources/kinds.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
-import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import { type AuditedCluster, sharedAuditedCluster } from '../../support/cluster/audited-cluster.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 describe('a lost PcfApi status', function () {
   this.timeout(120_000);

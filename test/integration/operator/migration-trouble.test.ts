@@ -8,10 +8,10 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { Load } from '../../../sandbox/story/load.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import { seedServices } from '../../../sandbox/story/split/seed.js';
-import { itConcurrently as it } from '../../support/it-concurrently.js';
-import { FULL_PACE, paceRows } from '../../support/paced-rows.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { FULL_PACE, paceRows } from '../../support/fixtures/paced-rows.js';
+import { itConcurrently as it } from '../../support/runner/it-concurrently.js';
 
 type Migration = NonNullable<NonNullable<PcfApiView['status']>['migration']>;
 

@@ -15,9 +15,9 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import { SPLIT_MIGRATIONS } from '../../../sandbox/story/split/images.js';
 import { seedServices } from '../../../sandbox/story/split/seed.js';
-import { itConcurrently as it } from '../../support/it-concurrently.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { itConcurrently as it } from '../../support/runner/it-concurrently.js';
 import { runRole } from '../api-server/api-process.js';
 
 type Migration = NonNullable<NonNullable<PcfApiView['status']>['migration']>;

@@ -10,9 +10,9 @@ import {
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
-import { type AuditedCluster, metric, sharedAuditedCluster } from '../../support/audited-cluster.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import { type AuditedCluster, metric, sharedAuditedCluster } from '../../support/cluster/audited-cluster.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 const blueGreen = { strategy: { type: 'BlueGreen', blueGreen: { autoPromote: false } } };
 const readyMessage = (api?: PcfApiView) =>

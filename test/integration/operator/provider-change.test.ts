@@ -8,8 +8,8 @@ import {
 } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 /** Lower bound of the wait for the data plane, in milliseconds. */
 const SETTLE_MS = 1_500;

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { PcfApiKind, SecretKind, ServiceKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
-import { type AuditEvent, line } from '../../support/audit-log.js';
-import { AuditedCluster, FAST_LEASE } from '../../support/audited-cluster.js';
-import { HELM_TIMEOUT_MS, type TestHelm, testHelm } from '../../support/helm.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import { type AuditEvent, line } from '../../support/cluster/audit-log.js';
+import { AuditedCluster, FAST_LEASE } from '../../support/cluster/audited-cluster.js';
+import { HELM_TIMEOUT_MS, type TestHelm, testHelm } from '../../support/cluster/helm.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 interface Rule {
   apiGroups: string[];

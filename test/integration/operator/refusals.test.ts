@@ -3,13 +3,17 @@ import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { PcfApiKind, ServiceKind } from '../../../operator/resources/kinds.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { PcfApiView, PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
-import { line } from '../../support/audit-log.js';
-import { type AuditedCluster, metricsText, sharedAuditedCluster } from '../../support/audited-cluster.js';
-import { notesOf } from '../../support/drift.js';
-import { HttpEndpoint } from '../../support/http-endpoint.js';
-import { itConcurrently as it } from '../../support/it-concurrently.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import { line } from '../../support/cluster/audit-log.js';
+import {
+  type AuditedCluster,
+  metricsText,
+  sharedAuditedCluster,
+} from '../../support/cluster/audited-cluster.js';
+import { notesOf } from '../../support/cluster/drift.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
+import { itConcurrently as it } from '../../support/runner/it-concurrently.js';
+import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
 
 interface RejectedSpec {
   /** Spec with an invalid value. */

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { PcfApiView, PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
-import { type AuditedCluster, metricsText, sharedAuditedCluster } from '../../support/audited-cluster.js';
-import { notesOf } from '../../support/drift.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import {
+  type AuditedCluster,
+  metricsText,
+  sharedAuditedCluster,
+} from '../../support/cluster/audited-cluster.js';
+import { notesOf } from '../../support/cluster/drift.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 const group = 'admissionregistration.k8s.io/v1';
 

@@ -3,11 +3,11 @@ import { DeploymentKind, PcfApiKind, VirtualServiceKind } from '../../../operato
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
-import type { AuditEvent } from '../../support/audit-log.js';
-import { AuditedCluster, FAST_LEASE, metric } from '../../support/audited-cluster.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
-import { TcpProxy } from '../../support/tcp-proxy.js';
+import type { AuditEvent } from '../../support/cluster/audit-log.js';
+import { AuditedCluster, FAST_LEASE, metric } from '../../support/cluster/audited-cluster.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
+import { TcpProxy } from '../../support/servers/tcp-proxy.js';
 
 describe('the operator with two replicas', function () {
   this.timeout(120_000);

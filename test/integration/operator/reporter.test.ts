@@ -10,11 +10,11 @@ import type { DeliveryRecord, PcfApiStatus } from '../../../operator/api/v1alpha
 import { notifyMetrics } from '../../../operator/notify/notification-metrics.js';
 import { Reporter } from '../../../operator/notify/reporter.js';
 import type { EventInput } from '../../../operator/runtime/events.js';
-import { pcfApi } from '../../support/fixtures.js';
-import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
-import { secretsFrom } from '../../support/secrets.js';
-import { bearer, JWT_SECRET } from '../../support/tokens.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
+import { secretsFrom } from '../../support/fixtures/secrets.js';
+import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { ApiProcess } from '../api-server/api-process.js';
 import { migratedDatabase } from '../api-server/migrated-database.js';
 

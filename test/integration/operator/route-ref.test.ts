@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { DeploymentKind, HttpRouteKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 const NAME = 'shop';
 

@@ -7,8 +7,8 @@ import { DeploymentKind, JobKind, PodKind, ServiceKind } from '../../../operator
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { Load } from '../../../sandbox/story/load.js';
 import { LIST } from '../../../sandbox/story/scenario.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 const SMOKE_IMAGE = 'smoke-test:1';
 const PREVIEW_HOST = 'preview.example.com';
@@ -29,7 +29,7 @@ describe('a smoke test before a blue-green switch', function () {
     const folder = join(sandbox.node.imagesDir, SMOKE_IMAGE.replace(':', '/'));
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    cpSync('dist/test/support/smoke-test.js', join(folder, 'smoke-test.js'));
+    cpSync('dist/test/support/programs/smoke-test.js', join(folder, 'smoke-test.js'));
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
     writeFileSync(join(folder, 'image.json'), JSON.stringify({ entrypoint: ['node', './smoke-test.js'] }));
     begin = join(folder, 'begin');

@@ -9,17 +9,17 @@ import {
 } from '../../../operator/resources/kinds.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
-import { line } from '../../support/audit-log.js';
+import { line } from '../../support/cluster/audit-log.js';
 import {
   type AuditedCluster,
   metric,
   metricsText,
   sharedAuditedCluster,
-} from '../../support/audited-cluster.js';
-import { EVERY_KIND, editAndAwaitRepair, ownedOf } from '../../support/drift.js';
-import { kubectlPcf } from '../../support/kubectl-pcf.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+} from '../../support/cluster/audited-cluster.js';
+import { EVERY_KIND, editAndAwaitRepair, ownedOf } from '../../support/cluster/drift.js';
+import { kubectlPcf } from '../../support/cluster/kubectl-pcf.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 describe('the operator with a PcfApi in steady state', function () {
   this.timeout(120_000);

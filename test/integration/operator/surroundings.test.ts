@@ -18,8 +18,8 @@ import {
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import { customResourceDefinitions } from '../../../sandbox/crds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 interface Condition {
   type: string;

@@ -9,9 +9,9 @@ import {
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import { customResourceDefinitions } from '../../../sandbox/crds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { kubectlPcf } from '../../support/kubectl-pcf.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { kubectlPcf } from '../../support/cluster/kubectl-pcf.js';
+import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 const CrdKind: ResourceType = {
   group: 'apiextensions.k8s.io',

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { findPromtool } from '../../support/prometheus.js';
+import { findPromtool } from '../../support/servers/prometheus.js';
 
 const RULES = 'deploy/alerts/pcf.rules.yaml';
 

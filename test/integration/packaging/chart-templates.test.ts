@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import type { Helm } from '../../../sandbox/helm/helm.js';
 import { OPERATOR_CHART, plainManifests } from '../../../scripts/plain-manifests.js';
-import { HELM_TIMEOUT_MS, objectsIn, testHelm } from '../../support/helm.js';
+import { HELM_TIMEOUT_MS, objectsIn, testHelm } from '../../support/cluster/helm.js';
 
 const API_CHART = 'deploy/helm/pcf-api';
 

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { PcfApiKind } from '../../../operator/resources/kinds.js';
 import type { Helm } from '../../../sandbox/helm/helm.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { HELM_TIMEOUT_MS, objectsIn, testHelm } from '../../support/helm.js';
-import { eventually, image } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { HELM_TIMEOUT_MS, objectsIn, testHelm } from '../../support/cluster/helm.js';
+import { eventually, image } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 const OPERATOR_CHART = 'deploy/helm/pcf-operator';
 const API_CHART = 'deploy/helm/pcf-api';

@@ -9,7 +9,7 @@ import { loadSettings } from '../../../api-server/config/load.js';
 import { ENV, PORTS, ROLES } from '../../../contract/image.js';
 import { fetchBytes } from '../../../sandbox/control-plane/download.js';
 import { cacheFolder } from '../../../sandbox/process/cache-folder.js';
-import { parseDockerfile, stagesOf } from '../../support/docker-build.js';
+import { parseDockerfile, stagesOf } from '../../support/processes/docker-build.js';
 
 const VERSION = 'v2.16.2';
 

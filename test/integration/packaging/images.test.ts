@@ -5,10 +5,10 @@ import { chmodSync, chownSync, copyFileSync, existsSync, readdirSync, readFileSy
 import { delimiter, join } from 'node:path';
 import { imageDescriptionSchema, migrationReportSchema } from '../../../contract/image.js';
 import { freePorts } from '../../../sandbox/process/ports.js';
-import { DockerBuild, type Image } from '../../support/docker-build.js';
-import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres } from '../../support/postgres.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { DockerBuild, type Image } from '../../support/processes/docker-build.js';
+import { sharedPostgres } from '../../support/servers/postgres.js';
 
 interface Ended {
   code: number | null;

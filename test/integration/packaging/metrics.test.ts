@@ -5,8 +5,8 @@ import { parse } from 'yaml';
 import { PHASES } from '../../../operator/api/v1alpha1/status.js';
 import { freePorts } from '../../../sandbox/process/ports.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually, TestApi } from '../../support/pcf-api.js';
-import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually, TestApi } from '../../support/cluster/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 import { spawnRole } from '../api-server/api-process.js';
 import { migratedDatabase } from '../api-server/migrated-database.js';
 

@@ -21,9 +21,9 @@ import {
 } from '../../../operator/runtime/resource-cache.js';
 import { keyOf } from '../../../operator/runtime/store.js';
 import { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
-import { TcpProxy } from '../../support/tcp-proxy.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
+import { TcpProxy } from '../../support/servers/tcp-proxy.js';
 
 const kind = (
   group: string,

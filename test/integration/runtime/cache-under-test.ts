@@ -7,7 +7,7 @@ import {
   type CacheOptions,
   ResourceCache,
 } from '../../../operator/runtime/resource-cache.js';
-import { FakeApiServer } from '../../support/fake-api-server.js';
+import { FakeApiServer } from '../../support/servers/fake-api-server.js';
 
 const kind: ResourceType = {
   group: 'test',

@@ -7,8 +7,8 @@ import { LeaderElector, NotLeaderError } from '../../../operator/runtime/leader-
 import { type CacheOptions, defaultTiming, ResourceCache } from '../../../operator/runtime/resource-cache.js';
 import { keyOf } from '../../../operator/runtime/store.js';
 import { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 const logger = pino({ level: 'silent' });
 const kind = (group: string, version: string, name: string, plural: string): ResourceType => ({

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ProcessIdentity, parseIdentity, stillRuns } from '../../../sandbox/process/identity.js';
 import { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 describe('processes of a sandbox', function () {
   this.timeout(START_TIMEOUT_MS);

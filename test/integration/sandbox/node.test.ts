@@ -5,8 +5,8 @@ import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import { PodKind } from '../../../sandbox/node/pod-worker.js';
 import type { Container, ContainerState, Pod } from '../../../sandbox/node/types.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { eventually } from '../../support/pcf-api.js';
-import { START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
 const NAMESPACE = 'process-node';
 const JobKind: ResourceType = {

@@ -6,7 +6,7 @@ import { EXIT, type MigrationReport } from '../../../contract/image.js';
 import { buildImage } from '../../../sandbox/images.js';
 import { READ, SPLIT_IMAGES, SPLIT_MIGRATIONS, WRITE } from '../../../sandbox/story/split/images.js';
 import { seedServices } from '../../../sandbox/story/split/seed.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { ApiProcess, runRole } from '../api-server/api-process.js';
 
 const BOTH = 'query One($name: String!) { service(name: $name) { repository repositoryBranch } }';

@@ -8,7 +8,7 @@ import { cacheFolder } from '../../../sandbox/process/cache-folder.js';
 import type { Progress } from '../../../sandbox/process/go-build.js';
 import { type GoProgram, goProgram } from '../../../sandbox/process/go-program.js';
 import { VERSIONS } from '../../../sandbox/versions.js';
-import { systemProgram } from '../../support/system-program.js';
+import { systemProgram } from '../../support/processes/system-program.js';
 
 export interface Programs {
   controlPlane: ControlPlane;

@@ -17,7 +17,7 @@ export const VERSIONS_UNDER_TEST: readonly [VersionUnderTest, ...VersionUnderTes
   },
   {
     version: 'crashing',
-    files: { 'dist/crashing.js': 'dist/test/support/crashing.js' },
+    files: { 'dist/crashing.js': 'dist/test/support/programs/crashing.js' },
     entrypoint: 'dist/crashing.js',
   },
 ];

@@ -3,7 +3,7 @@ import type { Measurement } from '../../../operator/analysis/analysis-model.js';
 import { type AnalysisCase, Analyst } from '../../../operator/analysis/analyst.js';
 import type { Request } from '../../../operator/analysis/providers/provider.js';
 import { type AnalysisStatus, analysisStatus } from '../../../operator/api/v1alpha1/status/analysis.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 import { analysisOf, iso, START, subject } from './metrics-under-test.js';
 
 const MINUTE = 60_000;

@@ -7,7 +7,7 @@ import { observe } from '../../../operator/reconciler/observe.js';
 import { JobKind } from '../../../operator/resources/kinds.js';
 import { podSelector } from '../../../operator/resources/metadata.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 import { analysisOf, iso, plannedMetric, START, subject } from './metrics-under-test.js';
 
 describe('analysisJob', () => {

@@ -10,7 +10,7 @@ import {
   record,
 } from '../../../operator/analysis/measurement-record.js';
 import { OUTCOMES, type Outcome } from '../../../operator/api/v1alpha1/status/analysis.js';
-import { propertyRuns } from '../../support/property-runs.js';
+import { propertyRuns } from '../../support/runner/property-runs.js';
 import { iso, plannedMetric, START } from './metrics-under-test.js';
 
 /** Events between two reconciles. */

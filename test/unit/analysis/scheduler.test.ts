@@ -6,7 +6,7 @@ import { analysisMetrics } from '../../../operator/analysis/analysis-metrics.js'
 import type { Reading } from '../../../operator/analysis/analysis-model.js';
 import type { Provider, Request } from '../../../operator/analysis/providers/provider.js';
 import { AnalysisScheduler } from '../../../operator/analysis/scheduler.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 import { analysisOf, iso, plannedMetric, START, subject } from './metrics-under-test.js';
 
 /** A provider whose measurements are completed by the test. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { evaluate } from '../../../operator/analysis/bounds.js';
 import { WebhookProvider } from '../../../operator/analysis/providers/webhook.js';
-import { pcfApi } from '../../support/fixtures.js';
-import { HttpEndpoint } from '../../support/http-endpoint.js';
-import { secretsFrom } from '../../support/secrets.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
+import { secretsFrom } from '../../support/fixtures/secrets.js';
+import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
 import { analysisOf, iso, plannedMetric, START, subject } from './metrics-under-test.js';
 
 describe('WebhookProvider', () => {

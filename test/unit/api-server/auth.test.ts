@@ -9,7 +9,7 @@ import { AuthenticationUnavailable } from '../../../api-server/auth/refusal.js';
 import { SharedSecrets } from '../../../api-server/auth/shared-secrets.js';
 import { TokenVerifier, type VerifiedToken } from '../../../api-server/auth/token-verifier.js';
 import { secretProblem } from '../../../api-server/config/signing-secret.js';
-import { KeyServer, PROVIDER } from '../../support/key-server.js';
+import { KeyServer, PROVIDER } from '../../support/servers/key-server.js';
 
 const A = 'the first secret, of more than thirty-two bytes';
 const B = 'the second secret, of more than thirty-two bytes';

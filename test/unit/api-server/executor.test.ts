@@ -21,7 +21,7 @@ import {
 } from 'graphql';
 import { sha256 } from '../../../api-server/graphql/execution/known-documents.js';
 import { PreparedOperation } from '../../../api-server/graphql/execution/prepared-operation.js';
-import { propertyRuns } from '../../support/property-runs.js';
+import { propertyRuns } from '../../support/runner/property-runs.js';
 import { randomDocument } from './random-document.js';
 import { trapSchema } from './trap-schema.js';
 

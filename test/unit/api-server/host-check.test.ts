@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { identity } from '../../../api-server/auth/identity.js';
 import { addSubscriptions } from '../../../api-server/graphql/subscriptions/subscriptions.js';
 import { addHostCheck, allowsHost } from '../../../api-server/http/host-check.js';
-import { TestSocket } from '../../support/test-socket.js';
+import { TestSocket } from '../../support/servers/test-socket.js';
 
 describe('Host header check', () => {
   const allowed = ['pcf.test'];

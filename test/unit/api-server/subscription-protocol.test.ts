@@ -9,7 +9,7 @@ import { KnownDocuments, sha256 } from '../../../api-server/graphql/execution/kn
 import { errorFormatter, maskOf } from '../../../api-server/graphql/format-error.js';
 import { SubscriptionRunner } from '../../../api-server/graphql/subscriptions/subscription-runner.js';
 import { addSubscriptions } from '../../../api-server/graphql/subscriptions/subscriptions.js';
-import { TestSocket } from '../../support/test-socket.js';
+import { TestSocket } from '../../support/servers/test-socket.js';
 
 const TYPES = `
   type Query { word: String }

@@ -7,7 +7,7 @@ import { type Identity, identity } from '../../../api-server/auth/identity.js';
 import { AuthenticationUnavailable, NotAuthenticated } from '../../../api-server/auth/refusal.js';
 import { Role, Scope } from '../../../api-server/auth/roles.js';
 import { addSubscriptions } from '../../../api-server/graphql/subscriptions/subscriptions.js';
-import { TestSocket } from '../../support/test-socket.js';
+import { TestSocket } from '../../support/servers/test-socket.js';
 
 describe('subscription authorization', () => {
   let app: FastifyInstance;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, get, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { LiveStream, type Picture, type StreamTiming } from '../../../operator/dashboard/live-stream.js';
-import { eventually } from '../../support/pcf-api.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 
 const timing: StreamTiming = { paceMs: 1, heartbeatMs: 60_000, stallMs: 50, maxAgeMs: 60_000 };
 

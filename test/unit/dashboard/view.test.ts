@@ -5,7 +5,7 @@ import { detail, listRow } from '../../../operator/dashboard/view/page-view.js';
 import { podLines } from '../../../operator/dashboard/view/pod-lines.js';
 import { WeightHistory } from '../../../operator/dashboard/weight-history.js';
 import type { Pod } from '../../../operator/reconciler/pod-state.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const at = (minute: number) => new Date(Date.UTC(2026, 10, 23, 12, minute)).toISOString();
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import { podsForShare, podsToRetain } from '../../../operator/delivery/weight.js';
-import { propertyRuns } from '../../support/property-runs.js';
+import { propertyRuns } from '../../support/runner/property-runs.js';
 import { ModelCluster } from './model-cluster.js';
 
 const OLD = 'a';

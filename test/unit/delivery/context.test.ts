@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createContext, withPosition } from '../../../operator/delivery/context.js';
 import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
 import { plan } from '../../../operator/delivery/plan.js';
-import { deliverySettings } from '../../support/delivery-settings.js';
+import { deliverySettings } from '../../support/cluster/delivery-settings.js';
 
 const now = Date.parse('2026-11-23T10:00:00Z');
 const startedAt = '2026-11-23T09:00:00Z';

@@ -3,7 +3,7 @@ import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
 import { plan } from '../../../operator/delivery/plan.js';
 import { isObsolete } from '../../../operator/delivery/preparation.js';
-import { deliverySettings } from '../../support/delivery-settings.js';
+import { deliverySettings } from '../../support/cluster/delivery-settings.js';
 
 const HOUR = 3_600_000;
 const promotedAt = '2026-11-23T10:00:00.000Z';

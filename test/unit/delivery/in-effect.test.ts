@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Observation, RouteView } from '../../../operator/delivery/observation.js';
 import { inEffect, plan } from '../../../operator/delivery/plan.js';
-import { deliverySettings } from '../../support/delivery-settings.js';
+import { deliverySettings } from '../../support/cluster/delivery-settings.js';
 
 const now = Date.parse('2026-11-23T10:00:00Z');
 const REJECTED = 'change freeze';

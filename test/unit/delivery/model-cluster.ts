@@ -13,7 +13,7 @@ import type {
 } from '../../../operator/delivery/observation.js';
 import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
 import { deliveryId, fullId, stepId } from '../../../operator/delivery/request-ids.js';
-import { deliverySettings } from '../../support/delivery-settings.js';
+import { deliverySettings } from '../../support/cluster/delivery-settings.js';
 
 export interface ModelRevision {
   replicas: number;

@@ -9,7 +9,7 @@ import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
 import { type Summary, summarize } from '../../../operator/reconciler/summary.js';
 import { istio } from '../../../operator/traffic/istio.js';
 import { none } from '../../../operator/traffic/none.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 import type { ModelCluster } from './model-cluster.js';
 
 const api = pcfApi();

@@ -8,8 +8,8 @@ import { pendingContracts } from '../../../operator/delivery/rollback-floor.js';
 import { ALL_REVISIONS } from '../../../operator/delivery/route-share.js';
 import { sameRoute } from '../../../operator/delivery/routing.js';
 import { podsForTraffic, podsToRetain } from '../../../operator/delivery/weight.js';
-import { deliverySettings } from '../../support/delivery-settings.js';
-import { propertyRuns, RUN_FACTOR } from '../../support/property-runs.js';
+import { deliverySettings } from '../../support/cluster/delivery-settings.js';
+import { propertyRuns, RUN_FACTOR } from '../../support/runner/property-runs.js';
 import { type Fault, type Lagging, ModelCluster } from './model-cluster.js';
 import { reportStatus } from './model-status.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
 import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
-import { deliverySettings } from '../../support/delivery-settings.js';
+import { deliverySettings } from '../../support/cluster/delivery-settings.js';
 import { ModelCluster } from './model-cluster.js';
 
 const now = Date.parse('2026-11-23T10:00:00Z');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Decision } from '../../../operator/delivery/delivery-plan.js';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import { plan, undoTarget } from '../../../operator/delivery/plan.js';
-import { deliverySettings } from '../../support/delivery-settings.js';
+import { deliverySettings } from '../../support/cluster/delivery-settings.js';
 import { KILLED_BEFORE_STATUS, ModelCluster } from './model-cluster.js';
 
 const step = (weight: number, rest: { holdMs?: number; pause?: boolean } = {}) => ({

@@ -8,7 +8,7 @@ import { Caches } from '../../../operator/reconciler/caches.js';
 import { JobKind, PodKind } from '../../../operator/resources/kinds.js';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';
 import { KubeClient, type KubeObject } from '../../../operator/runtime/kube-client.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 import { job, report, run } from './jobs-under-test.js';
 
 const LABELS = { 'app.kubernetes.io/managed-by': 'pcf-operator', 'app.kubernetes.io/instance': 'api' };

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import type { MigrationReport } from '../../../contract/image.js';
 import { MigrationProgress, runsOf } from '../../../operator/migrations/live-reports.js';
 import type { KubeClient } from '../../../operator/runtime/kube-client.js';
-import { eventually } from '../../support/pcf-api.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 import { report } from './jobs-under-test.js';
 
 /** Log of a pod that is written while it is followed. */

@@ -7,7 +7,7 @@ import { migrationJob } from '../../../operator/migrations/migration-job.js';
 import { migrationView } from '../../../operator/migrations/migration-view.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
-import { migrations, pcfApi } from '../../support/fixtures.js';
+import { migrations, pcfApi } from '../../support/fixtures/fixtures.js';
 import { job, report, run } from './jobs-under-test.js';
 
 const automatic = pcfApi();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Decision } from '../../../operator/delivery/delivery-plan.js';
 import { deliveryEvents } from '../../../operator/notify/delivery-events.js';
 import { headline } from '../../../operator/notify/event.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const [STARTED, DONE] = ['2026-11-23T12:00:00.000Z', '2026-11-23T12:30:00.000Z'];
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { DeliveryRecord, PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
 import { deploymentReports } from '../../../operator/notify/deployment-reports.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const [STARTED, FIRST_TRAFFIC, DONE] = [
   '2026-11-23T12:00:00.000Z',

@@ -6,10 +6,10 @@ import type { DeliveryEvent } from '../../../operator/notify/event.js';
 import { notifyMetrics } from '../../../operator/notify/notification-metrics.js';
 import { Notifier, type NotifierOptions } from '../../../operator/notify/notifier.js';
 import type { EventInput } from '../../../operator/runtime/events.js';
-import { pcfApi } from '../../support/fixtures.js';
-import { HttpEndpoint } from '../../support/http-endpoint.js';
-import { eventually } from '../../support/pcf-api.js';
-import { secretsFrom } from '../../support/secrets.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
+import { secretsFrom } from '../../support/fixtures/secrets.js';
+import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
 
 const SECRET_PATH = '/services/T0/B0/hush-hush';
 

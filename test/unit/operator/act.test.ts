@@ -7,7 +7,7 @@ import type { Applier } from '../../../operator/runtime/apply.js';
 import { KubeApiError, type KubeClient } from '../../../operator/runtime/kube-client.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';
 import type { RepairLoopTracker } from '../../../operator/runtime/repair-loops.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const denied = new KubeApiError(422, 'Invalid', 'memory limit must not be below the request');
 const objects = ['ConfigMap', 'VirtualService', 'Deployment', 'NetworkPolicy'].map(

@@ -7,7 +7,7 @@ import { decidingManager } from '../../../operator/reconciler/attribution.js';
 import type { Observed } from '../../../operator/reconciler/observed.js';
 import { newRevision, type Revision } from '../../../operator/resources/revision.js';
 import type { FieldSet } from '../../../operator/runtime/kube-types.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 describe('decidingManager', () => {
   const revision = (number: number, spec: Partial<PcfApiSpec> = {}, secrets?: string) =>

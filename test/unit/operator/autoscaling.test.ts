@@ -4,7 +4,7 @@ import { type PcfApiSpec, pcfApiSpec } from '../../../operator/api/v1alpha1/spec
 import { horizontalPodAutoscaler } from '../../../operator/resources/horizontal-pod-autoscaler.js';
 import { verticalPodAutoscaler } from '../../../operator/resources/vertical-pod-autoscaler.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 interface Metric {
   resource?: { name: string };

@@ -13,7 +13,7 @@ import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
 import { istio } from '../../../operator/traffic/istio.js';
 import type { TrafficRouter } from '../../../operator/traffic/router.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const backendTLS = { secretName: 'pods' };
 

@@ -7,7 +7,7 @@ import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { withinBounds } from '../../../operator/api/v1alpha1/status/within-bounds.js';
 import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
 import { newRevision } from '../../../operator/resources/revision.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const schema = customResourceDefinition().spec.versions[0]!.schema.openAPIV3Schema;
 

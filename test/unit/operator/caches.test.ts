@@ -7,7 +7,7 @@ import { JobKind, ServiceKind } from '../../../operator/resources/kinds.js';
 import { commonLabels, ownerReference } from '../../../operator/resources/metadata.js';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';
 import { KubeClient, type KubeObject } from '../../../operator/runtime/kube-client.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 describe('Caches', () => {
   const newCaches = () => {

@@ -5,7 +5,7 @@ import type { Observed } from '../../../operator/reconciler/observed.js';
 import { certificate } from '../../../operator/resources/certificate.js';
 import { gateway } from '../../../operator/resources/gateway.js';
 import { referenceGrant } from '../../../operator/resources/reference-grant.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const issuerRef = { name: 'letsencrypt' };
 

@@ -4,7 +4,7 @@ import { updatingDeployments } from '../../../operator/reconciler/component-roll
 import { components } from '../../../operator/resources/components.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 describe('updatingDeployments', () => {
   const spec = pcfApi({ components: { worker: { enabled: true, replicas: 1 } } });

@@ -7,7 +7,7 @@ import { mostPods } from '../../../operator/resources/connection-budget.js';
 import { ingress } from '../../../operator/resources/ingress.js';
 import { podSelector } from '../../../operator/resources/metadata.js';
 import { newRevision } from '../../../operator/resources/revision.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 interface Shape {
   selector: { matchLabels: Record<string, string> } & Record<string, string>;

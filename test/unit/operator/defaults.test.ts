@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { isReplicasDefault } from '../../../operator/api/v1alpha1/defaults.js';
 import type { ManagedFields } from '../../../operator/runtime/kube-types.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const fieldsV1 = { 'f:spec': { 'f:replicas': {} } };
 const setBy = (manager: string, subresource?: string) =>

@@ -15,7 +15,7 @@ import { sharedHttpRoute } from '../../../operator/traffic/gateway-api-shared.js
 import { istio } from '../../../operator/traffic/istio.js';
 import { sharedVirtualService } from '../../../operator/traffic/istio-shared.js';
 import type { SharedRoute } from '../../../operator/traffic/shared.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const GOLDEN = 'test/golden';
 

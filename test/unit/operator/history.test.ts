@@ -5,7 +5,7 @@ import { DeliveryMetrics } from '../../../operator/reconciler/delivery-metrics.j
 import { finishedDeliveries, history } from '../../../operator/reconciler/history.js';
 import type { Observed } from '../../../operator/reconciler/observed.js';
 import { newRevision } from '../../../operator/resources/revision.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const now = Date.parse('2026-11-23T12:00:00Z');
 const at = (minutesAgo: number) => new Date(now - minutesAgo * 60_000).toISOString();

@@ -14,7 +14,7 @@ import { ResourceEventType } from '../../../operator/runtime/event-types.js';
 import { KubeClient, type KubeObject } from '../../../operator/runtime/kube-client.js';
 import { claimKey, claimsOf } from '../../../operator/traffic/host-claims.js';
 import { routerOf } from '../../../operator/traffic/index.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const OLD = '2026-11-01T00:00:00Z';
 const YOUNG = '2026-11-02T00:00:00Z';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Registry } from 'prom-client';
 import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
 import { Metrics } from '../../../operator/reconciler/pcfapi-metrics.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const lastTransitionTime = '2026-11-23T12:00:00Z';
 const status = (phase: PcfApiStatus['phase'], degraded: string | undefined): PcfApiStatus => ({

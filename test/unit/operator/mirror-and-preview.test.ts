@@ -6,7 +6,7 @@ import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
 import { istio } from '../../../operator/traffic/istio.js';
 import { fromHttpRoute, fromVirtualService, ruleFor } from '../../../sandbox/gateway/routes.js';
 import type { DestinationRule, HttpRoute, VirtualService } from '../../../sandbox/gateway/types.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const retained = ['api-new', 'api-old'];
 const route = { weights: { 'api-old': 90, 'api-new': 10 }, header: 'api-new', mirror: 25 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type PcfApiSpec, pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { networkPolicy } from '../../../operator/resources/network-policy.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 /** TCP ports of egress to any address, except DNS. */
 function openPorts(spec: object): number[] {

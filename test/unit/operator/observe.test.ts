@@ -11,7 +11,7 @@ import {
   readyPods,
 } from '../../../operator/reconciler/pod-state.js';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
-import { migrations, pcfApi } from '../../support/fixtures.js';
+import { migrations, pcfApi } from '../../support/fixtures/fixtures.js';
 
 function pod(
   name: string,

@@ -13,7 +13,7 @@ import { newRevision } from '../../../operator/resources/revision.js';
 import { service } from '../../../operator/resources/service.js';
 import { serviceAccount } from '../../../operator/resources/service-account.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const affinity = {
   nodeAffinity: {

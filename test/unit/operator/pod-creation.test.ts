@@ -10,8 +10,8 @@ import {
 import { PodCreationEvents } from '../../../operator/reconciler/pod-creation-events.js';
 import type { Pod } from '../../../operator/reconciler/pod-state.js';
 import type { KubeList, KubeObject } from '../../../operator/runtime/kube-types.js';
-import { pcfApi } from '../../support/fixtures.js';
-import { eventually } from '../../support/pcf-api.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const QUOTA = 'is forbidden: exceeded quota: pods, requested: pods=1, used: pods=2, limited: pods=2';
 const CREATED_AT = '2026-11-23T12:00:00Z';

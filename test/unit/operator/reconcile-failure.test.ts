@@ -6,7 +6,7 @@ import { failureReport, StatusRejectedError } from '../../../operator/reconciler
 import { Reconciler } from '../../../operator/reconciler/reconciler.js';
 import { KubeApiError, type KubeObject } from '../../../operator/runtime/kube-client.js';
 import { NotLeaderError } from '../../../operator/runtime/leader-election.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const NOW = Date.parse('2026-11-23T12:00:00Z');
 const noop = () => undefined;

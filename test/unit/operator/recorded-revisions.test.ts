@@ -4,7 +4,7 @@ import { recordedRevisions, unwantedObjects } from '../../../operator/reconciler
 import type { Observed } from '../../../operator/reconciler/observed.js';
 import { ControllerRevisionKind } from '../../../operator/resources/kinds.js';
 import { controllerRevision, newRevision } from '../../../operator/resources/revision.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 /** Twelve recorded revisions, `r1` to `r12`. The spec describes `r12`. */
 function observed(

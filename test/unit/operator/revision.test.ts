@@ -15,7 +15,7 @@ import {
   revisionName,
   revisionOf,
 } from '../../../operator/resources/revision.js';
-import { migrations, pcfApi } from '../../support/fixtures.js';
+import { migrations, pcfApi } from '../../support/fixtures/fixtures.js';
 
 const everything: Partial<PcfApiSpec> = {
   imagePullSecrets: [{ name: 'registry' }],

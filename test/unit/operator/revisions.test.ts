@@ -5,7 +5,7 @@ import { configMap } from '../../../operator/resources/config-map.js';
 import { deployment } from '../../../operator/resources/deployment.js';
 import { controllerRevision, newRevision, revisionName } from '../../../operator/resources/revision.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 /** Caches with these objects only. */
 function cachesOf(...objects: KubeObject[]) {

@@ -11,7 +11,7 @@ import { ROUTES } from '../../../operator/resources/kinds.js';
 import { LABELS } from '../../../operator/resources/metadata.js';
 import { controllerRevision, newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const REPLICAS = 3;
 const now = Date.parse('2026-11-29T10:00:00Z');

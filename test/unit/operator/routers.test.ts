@@ -9,7 +9,7 @@ import { none } from '../../../operator/traffic/none.js';
 import type { TrafficRouter } from '../../../operator/traffic/router.js';
 import { fromHttpRoute, fromVirtualService, ruleFor } from '../../../sandbox/gateway/routes.js';
 import type { HttpRoute, VirtualService } from '../../../sandbox/gateway/types.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const api = pcfApi();
 const retained = ['api-new', 'api-old'];

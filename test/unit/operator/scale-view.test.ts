@@ -11,8 +11,8 @@ import type { ClusterView, Observed } from '../../../operator/reconciler/observe
 import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
 import { metricNames, type ScaleMetric, scaleView } from '../../../operator/resources/scale-view.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
-import { pcfApi } from '../../support/fixtures.js';
-import { hpaAnswer, type Measurement } from '../../support/hpa-formula.js';
+import { hpaAnswer, type Measurement } from '../../support/cluster/hpa-formula.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 type Kind = 'cpu' | 'memory' | 'AverageValue' | 'Value';
 type Owner = 'ours' | 'of the user';

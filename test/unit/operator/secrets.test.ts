@@ -5,9 +5,9 @@ import { digestOf, missingSecrets, secretsHash } from '../../../operator/reconci
 import { SecretKind } from '../../../operator/resources/kinds.js';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';
 import { KubeClient } from '../../../operator/runtime/kube-client.js';
-import { FakeApiServer } from '../../support/fake-api-server.js';
-import { pcfApi } from '../../support/fixtures.js';
-import { eventually } from '../../support/pcf-api.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
+import { FakeApiServer } from '../../support/servers/fake-api-server.js';
 
 const VALUE = Buffer.from('postgresql://me:hush@host/db').toString('base64');
 const secret = (name: string, data: Record<string, string>, namespace = 'platform') => ({

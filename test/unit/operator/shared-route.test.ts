@@ -5,7 +5,7 @@ import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { sharedHttpRoute } from '../../../operator/traffic/gateway-api-shared.js';
 import { sharedVirtualService } from '../../../operator/traffic/istio-shared.js';
 import type { RouteEdit, SharedRoute } from '../../../operator/traffic/shared.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const OLD = 'api-bbbbbbbbbb';
 const NEW = 'api-cccccccccc';

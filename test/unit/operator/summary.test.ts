@@ -10,7 +10,7 @@ import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
 import { deliverySpecOf } from '../../../operator/reconciler/strategies.js';
 import { summarize } from '../../../operator/reconciler/summary.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 const empty: ClusterView = {
   userRoute: () => undefined,

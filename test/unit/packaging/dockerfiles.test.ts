@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { CONTAINER_ENV, ENV } from '../../../contract/image.js';
-import { admitted, fromStage, parseDockerfile, stagesOf, wordsOf } from '../../support/docker-build.js';
+import {
+  admitted,
+  fromStage,
+  parseDockerfile,
+  stagesOf,
+  wordsOf,
+} from '../../support/processes/docker-build.js';
 
 const users = { 'Dockerfile.operator': '65532:65532', 'Dockerfile.api': '1001:1001' };
 

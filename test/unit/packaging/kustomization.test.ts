@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { objectsIn } from '../../support/helm.js';
+import { objectsIn } from '../../support/cluster/helm.js';
 
 const FOLDER = 'deploy/k8s';
 const KUSTOMIZATION = 'kustomization.yaml';

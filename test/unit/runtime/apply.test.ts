@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Applier, type ApplyResult } from '../../../operator/runtime/apply.js';
 import { KubeClient, type KubeObject, type ResourceType } from '../../../operator/runtime/kube-client.js';
-import { FakeApiServer } from '../../support/fake-api-server.js';
+import { FakeApiServer } from '../../support/servers/fake-api-server.js';
 
 const kind: ResourceType = {
   group: '',

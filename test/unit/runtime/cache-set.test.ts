@@ -3,8 +3,8 @@ import { pino } from 'pino';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';
 import { KubeClient, type ResourceType } from '../../../operator/runtime/kube-client.js';
 import { type CacheTiming, defaultTiming } from '../../../operator/runtime/resource-cache.js';
-import { FakeApiServer } from '../../support/fake-api-server.js';
-import { eventually } from '../../support/pcf-api.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
+import { FakeApiServer } from '../../support/servers/fake-api-server.js';
 
 const kind: ResourceType = {
   group: 'test',

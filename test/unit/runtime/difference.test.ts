@@ -3,7 +3,7 @@ import { differences } from '../../../operator/runtime/difference.js';
 import type { FieldSet, KubeObject, ManagedFields } from '../../../operator/runtime/kube-types.js';
 import { lastOtherManager } from '../../../operator/runtime/managed-fields.js';
 import { sameQuantity } from '../../../operator/runtime/quantity.js';
-import { ownedFields } from '../../support/owned-fields.js';
+import { ownedFields } from '../../support/cluster/owned-fields.js';
 
 /** A part of a Deployment. */
 function deployment() {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { type EventInput, EventRecorder } from '../../../operator/runtime/events.js';
 import { KubeClient, type ResourceType } from '../../../operator/runtime/kube-client.js';
-import { FakeApiServer } from '../../support/fake-api-server.js';
+import { FakeApiServer } from '../../support/servers/fake-api-server.js';
 
 const kind: ResourceType = {
   group: 'events.k8s.io',

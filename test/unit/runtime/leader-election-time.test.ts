@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { KubeApiError, type KubeClient, type KubeObject } from '../../../operator/runtime/kube-client.js';
 import { LeaderElector, NotLeaderError } from '../../../operator/runtime/leader-election.js';
 import type { Lease } from '../../../operator/runtime/lease.js';
-import { FakeClock } from '../../support/fake-clock.js';
+import { FakeClock } from '../../support/fixtures/fake-clock.js';
 
 /** One Lease in memory. Each process has its own connection, which can fail or hang. */
 class LeaseServer {

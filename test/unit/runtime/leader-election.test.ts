@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { KubeClient, type ResourceType } from '../../../operator/runtime/kube-client.js';
 import { LeaderElector } from '../../../operator/runtime/leader-election.js';
-import { FakeApiServer } from '../../support/fake-api-server.js';
+import { FakeApiServer } from '../../support/servers/fake-api-server.js';
 
 const kind: ResourceType = {
   group: 'coordination.k8s.io',

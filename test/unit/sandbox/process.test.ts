@@ -7,7 +7,7 @@ import { identityOf } from '../../../sandbox/process/identity.js';
 import { Ledger } from '../../../sandbox/process/ledger.js';
 import { ManagedProcess, untilReady } from '../../../sandbox/process/managed-process.js';
 import { freePorts } from '../../../sandbox/process/ports.js';
-import { eventually } from '../../support/pcf-api.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 
 describe('ManagedProcess', () => {
   let folder: string;

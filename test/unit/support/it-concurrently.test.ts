@@ -4,10 +4,19 @@ import { spawnSync } from 'node:child_process';
 /** Runs the suite in a separate mocha process. Returns the output lines of its tests, and the counts. */
 function run(...args: string[]): { events: string[]; counts: string } {
   const support = 'dist/test/support';
-  const mocha = ['node_modules/mocha/bin/mocha.js', '--no-config', `--require=${support}/it-concurrently.js`];
+  const mocha = [
+    'node_modules/mocha/bin/mocha.js',
+    '--no-config',
+    `--require=${support}/runner/it-concurrently.js`,
+  ];
   const { stdout } = spawnSync(
     process.execPath,
-    [...mocha, `--reporter=${support}/reporter.js`, `${support}/concurrent-suite.js`, ...args],
+    [
+      ...mocha,
+      `--reporter=${support}/runner/reporter.js`,
+      `${support}/programs/concurrent-suite.js`,
+      ...args,
+    ],
     { encoding: 'utf8', env: { ...process.env, PCF_TEST_RESULTS: '' } },
   );
   const lines = stdout.trim().split('\n');

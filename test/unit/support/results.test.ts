@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mergeResults, type Results, summaryOf } from '../../support/results.js';
+import { mergeResults, type Results, summaryOf } from '../../support/runner/results.js';
 
 const NONE: Results = { passed: 0, failed: 0, skipped: 0, failures: [], timeOfFiles: {} };
 

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { systemProgram } from '../processes/system-program.js';
 import { freePort } from './postgres.js';
-import { systemProgram } from './system-program.js';
 
 export class PgBouncer {
   private constructor(

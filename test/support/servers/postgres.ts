@@ -1,7 +1,7 @@
 /** One real PostgreSQL server for all tests of a run, started on first use. Each suite creates its own database. */
 import pg from 'pg';
-import { Postgres } from '../../sandbox/postgres/postgres.js';
-import { freePorts } from '../../sandbox/process/ports.js';
+import { Postgres } from '../../../sandbox/postgres/postgres.js';
+import { freePorts } from '../../../sandbox/process/ports.js';
 
 let shared: Promise<TestPostgres> | undefined;
 let databases = 0;

@@ -1,7 +1,7 @@
 /** A headless Chromium for tests: from PATH, or installed from Debian packages if possible. */
 import { readFileSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { systemProgram } from './system-program.js';
+import { systemProgram } from '../processes/system-program.js';
 
 /** Starts a browser. Returns undefined and prints a warning if Chromium is unavailable. */
 export async function startBrowser(): Promise<Browser | undefined> {

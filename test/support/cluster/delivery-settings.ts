@@ -1,4 +1,4 @@
-import type { DeliverySpec } from '../../operator/delivery/delivery-spec.js';
+import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 
 /** A canary of three pods without steps, which is promoted as soon as possible. */
 export function deliverySettings(changes: Partial<DeliverySpec> = {}): DeliverySpec {

@@ -1,9 +1,9 @@
 /** Helpers for tests with one PcfApi. */
 import { pino } from 'pino';
-import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
-import { isNotFound } from '../../operator/runtime/kube-client.js';
-import type { Sandbox } from '../../sandbox/sandbox.js';
-import { PcfApiKind, type PcfApiView, PcfApiWatch } from '../../sandbox/story/pcfapi-watch.js';
+import type { KubeClient, KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
+import { isNotFound } from '../../../operator/runtime/kube-client.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { PcfApiKind, type PcfApiView, PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
 
 export const image = (tag: string) => `registry.example.com/pcf-api:${tag}`;
 

@@ -1,6 +1,6 @@
 /** Edits and deletes objects of the operator, and awaits their repair. */
 import assert from 'node:assert/strict';
-import type { KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
+import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import type { AuditedCluster } from './audited-cluster.js';
 import { eventually } from './pcf-api.js';
 

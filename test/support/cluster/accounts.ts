@@ -1,7 +1,7 @@
 /** ServiceAccounts with few permissions. */
 import { join } from 'node:path';
-import type { ResourceType } from '../../operator/runtime/kube-types.js';
-import type { Sandbox } from '../../sandbox/sandbox.js';
+import type { ResourceType } from '../../../operator/runtime/kube-types.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
 
 export interface AccountRequest {
   name: string;

@@ -1,4 +1,4 @@
-import type { FieldSet } from '../../operator/runtime/kube-types.js';
+import type { FieldSet } from '../../../operator/runtime/kube-types.js';
 
 /** Merge keys of these lists of built-in kinds. Every other list is atomic. */
 const mergeKeys: Record<string, string[]> = {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { delimiter, join } from 'node:path';
-import type { Sandbox } from '../../sandbox/sandbox.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
 
 export interface Result {
   code: number | null;

@@ -1,7 +1,7 @@
 /** Live heap of a Node.js process, without garbage. */
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
-import { eventually } from './pcf-api.js';
+import { eventually } from '../cluster/pcf-api.js';
 
 /** Environment of a process whose heap `liveHeapBytes` can measure. */
 export const INSPECTED = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };

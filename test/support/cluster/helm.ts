@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import type { KubeObject } from '../../operator/runtime/kube-client.js';
-import { Helm, resolveHelm } from '../../sandbox/helm/helm.js';
+import type { KubeObject } from '../../../operator/runtime/kube-client.js';
+import { Helm, resolveHelm } from '../../../sandbox/helm/helm.js';
 
 /** Includes a build of Helm. */
 export const HELM_TIMEOUT_MS = 15 * 60_000;

@@ -5,8 +5,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { KubeConfig } from '@kubernetes/client-node';
-import type { KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
-import { keyOf, versionOf } from '../../operator/runtime/store.js';
+import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
+import { keyOf, versionOf } from '../../../operator/runtime/store.js';
 
 export type FakeOperation =
   | 'list'

@@ -1,6 +1,6 @@
-import { stopSharedAuditedCluster } from './audited-cluster.js';
-import { stopSharedPostgres } from './postgres.js';
-import { stopSharedSandbox } from './sandbox.js';
+import { stopSharedAuditedCluster } from '../cluster/audited-cluster.js';
+import { stopSharedSandbox } from '../cluster/sandbox.js';
+import { stopSharedPostgres } from '../servers/postgres.js';
 
 export { mochaGlobalSetup } from './it-concurrently.js';
 

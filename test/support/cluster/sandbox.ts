@@ -1,7 +1,7 @@
 /** One sandbox for all tests of a run, started on first use and stopped at the end. One namespace per suite. */
-import { buildImage } from '../../sandbox/images.js';
-import { Sandbox } from '../../sandbox/sandbox.js';
-import { SPLIT_IMAGES } from '../../sandbox/story/split/images.js';
+import { buildImage } from '../../../sandbox/images.js';
+import { Sandbox } from '../../../sandbox/sandbox.js';
+import { SPLIT_IMAGES } from '../../../sandbox/story/split/images.js';
 
 let starting: Promise<Sandbox> | undefined;
 let namespaces = 0;
@@ -56,18 +56,18 @@ function buildTestImages(imagesDir: string): void {
   buildImage(imagesDir, {
     name: 'pcf-api',
     tag: 'crashing',
-    entrypoint: 'dist/test/support/crashing.js',
+    entrypoint: 'dist/test/support/programs/crashing.js',
   });
   buildImage(imagesDir, {
     name: 'pcf-api',
     tag: 'slow-start',
     extraMigrations,
-    entrypoint: 'dist/test/support/slow-start.js',
+    entrypoint: 'dist/test/support/programs/slow-start.js',
   });
   buildImage(imagesDir, {
     name: 'pcf-api',
     tag: 'without-phases',
-    entrypoint: 'dist/test/support/without-phases.js',
+    entrypoint: 'dist/test/support/programs/without-phases.js',
   });
   buildImage(imagesDir, {
     name: 'pcf-api',
@@ -76,6 +76,6 @@ function buildTestImages(imagesDir: string): void {
     entrypoint: 'dist/sandbox/story/faulty.js',
     env: { STORY_FAULT: 'errors' },
   });
-  const failing = ['dist/test/support/failing-migration.js'];
+  const failing = ['dist/test/support/fixtures/failing-migration.js'];
   buildImage(imagesDir, { name: 'pcf-api', tag: 'bad-migration', extraMigrations: failing });
 }

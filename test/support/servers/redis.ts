@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisOptions as ClientOptions, Redis } from 'ioredis';
+import { systemProgram } from '../processes/system-program.js';
 import { freePort } from './postgres.js';
-import { systemProgram } from './system-program.js';
 
 export interface RedisOptions {
   /** Additional arguments of redis-server, before the default ones. A Sentinel needs its file first. */

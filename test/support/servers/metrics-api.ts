@@ -3,11 +3,11 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { generate } from 'selfsigned';
-import type { Pod } from '../../operator/reconciler/pod-state.js';
-import { PodKind } from '../../operator/resources/kinds.js';
-import { ResourceCache } from '../../operator/runtime/resource-cache.js';
-import { within } from '../../sandbox/process/within.js';
-import type { Sandbox } from '../../sandbox/sandbox.js';
+import type { Pod } from '../../../operator/reconciler/pod-state.js';
+import { PodKind } from '../../../operator/resources/kinds.js';
+import { ResourceCache } from '../../../operator/runtime/resource-cache.js';
+import { within } from '../../../sandbox/process/within.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
 
 const GROUPS = ['metrics.k8s.io', 'external.metrics.k8s.io'];
 const PATH = /^\/apis\/([^/]+)\/v1beta1\/namespaces\/([^/]+)\/([^/]+)$/;

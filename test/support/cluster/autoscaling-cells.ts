@@ -1,10 +1,10 @@
 /** PcfApis under an autoscaler: one per combination of metric, strategy, weight and owner of the autoscaler. */
-import type { Pod } from '../../operator/reconciler/pod-state.js';
-import { HorizontalPodAutoscalerKind } from '../../operator/resources/kinds.js';
-import { LABELS } from '../../operator/resources/metadata.js';
-import type { PcfApiView, PcfApiWatch } from '../../sandbox/story/pcfapi-watch.js';
+import type { Pod } from '../../../operator/reconciler/pod-state.js';
+import { HorizontalPodAutoscalerKind } from '../../../operator/resources/kinds.js';
+import { LABELS } from '../../../operator/resources/metadata.js';
+import type { PcfApiView, PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
+import type { MetricsApi } from '../servers/metrics-api.js';
 import type { AuditedCluster } from './audited-cluster.js';
-import type { MetricsApi } from './metrics-api.js';
 import { image } from './pcf-api.js';
 
 export const METRICS = ['cpu', 'memory', 'External AverageValue', 'cpu and memory'] as const;

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
+import { systemProgram } from '../processes/system-program.js';
 import { freePort } from './postgres.js';
-import { systemProgram } from './system-program.js';
 
 const SCRAPE_INTERVAL = '200ms';
 

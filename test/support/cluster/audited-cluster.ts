@@ -4,13 +4,13 @@
  */
 import { pino } from 'pino';
 import { request } from 'undici';
-import { PcfApiKind } from '../../operator/resources/kinds.js';
-import type { KubeClient, KubeObject } from '../../operator/runtime/kube-client.js';
-import { type Lease, LeaseKind } from '../../operator/runtime/lease.js';
-import type { Project } from '../../sandbox/crds.js';
-import { OperatorProcess, type OperatorProcessOptions } from '../../sandbox/operator-process.js';
-import { Sandbox } from '../../sandbox/sandbox.js';
-import { PcfApiWatch } from '../../sandbox/story/pcfapi-watch.js';
+import { PcfApiKind } from '../../../operator/resources/kinds.js';
+import type { KubeClient, KubeObject } from '../../../operator/runtime/kube-client.js';
+import { type Lease, LeaseKind } from '../../../operator/runtime/lease.js';
+import type { Project } from '../../../sandbox/crds.js';
+import { OperatorProcess, type OperatorProcessOptions } from '../../../sandbox/operator-process.js';
+import { Sandbox } from '../../../sandbox/sandbox.js';
+import { PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
 import { AuditLog } from './audit-log.js';
 import { eventually } from './pcf-api.js';
 import { StandInKubelet } from './stand-in-kubelet.js';

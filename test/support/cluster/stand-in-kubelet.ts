@@ -1,10 +1,10 @@
 /** Reports every pod as running and ready, and every migration as completed. Starts no process. */
 import type { Logger } from 'pino';
-import { isNotFound, type KubeClient, type ResourceType } from '../../operator/runtime/kube-client.js';
-import { ResourceCache } from '../../operator/runtime/resource-cache.js';
-import { PodKind } from '../../sandbox/node/pod-worker.js';
-import type { Pod } from '../../sandbox/node/types.js';
-import { within } from '../../sandbox/process/within.js';
+import { isNotFound, type KubeClient, type ResourceType } from '../../../operator/runtime/kube-client.js';
+import { ResourceCache } from '../../../operator/runtime/resource-cache.js';
+import { PodKind } from '../../../sandbox/node/pod-worker.js';
+import type { Pod } from '../../../sandbox/node/types.js';
+import { within } from '../../../sandbox/process/within.js';
 
 const NodeKind: ResourceType = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
 const NAME = 'stand-in';

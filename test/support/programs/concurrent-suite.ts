@@ -1,6 +1,6 @@
 /** Suite that it-concurrently.test.ts runs in a separate mocha process; prints when each test starts and ends. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { itConcurrently } from './it-concurrently.js';
+import { itConcurrently } from '../runner/it-concurrently.js';
 
 const work = (name: string) => async () => {
   console.log(`start ${name}`);

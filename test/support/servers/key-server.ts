@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT } from 'jose';
-import { claims } from './tokens.js';
+import { claims } from '../fixtures/tokens.js';
 
 interface ProviderKey {
   alg: 'RS256' | 'ES256';
