@@ -58,6 +58,9 @@ export interface ClusterParts {
   kubeConfig: KubeConfig;
 }
 
+/** The API server needs about ten seconds for the schemas, and more on a busy machine. */
+const ESTABLISHED_MS = 120_000;
+
 /** Running components in start order. They are stopped in reverse order. */
 export class Sandbox {
   readonly stateDir: string;
@@ -159,8 +162,8 @@ export class Sandbox {
   }
 
   /** Waits until all CRDs are served. `kubectl wait` fails for a CRD without a status. */
-  async established(timeoutMs = 120_000): Promise<void> {
-    const deadline = performance.now() + timeoutMs;
+  async established(): Promise<void> {
+    const deadline = performance.now() + ESTABLISHED_MS;
     for (;;) {
       const { items } = await this.parts.client.list(CrdKind);
       const waiting = items.filter((crd) => !isEstablished(crd)).map(({ metadata }) => metadata.name);

@@ -37,7 +37,7 @@ export const named = (name: string, version: number, uid = name): KubeObject => 
   metadata: { namespace: 'ns', name, uid, resourceVersion: String(version) },
 });
 
-export async function until(what: string, check: () => boolean, timeoutMs = 3_000): Promise<void> {
+export async function until(what: string, check: () => boolean, timeoutMs = 20_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!check()) {
     if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);

@@ -71,7 +71,7 @@ export class TestApi<C extends TestCluster = Sandbox> {
   }
 
   /** Waits for a reason in the status. */
-  reason(reason: string, timeoutMs = 30_000): Promise<void> {
+  reason(reason: string, timeoutMs = 60_000): Promise<void> {
     return this.watch.until(
       `${this.namespace} ${reason}`,
       (api) => api?.status?.reason === reason,
@@ -110,7 +110,7 @@ export class TestApi<C extends TestCluster = Sandbox> {
 export async function eventually(
   what: string,
   check: () => Promise<boolean> | boolean,
-  timeoutMs = 15_000,
+  timeoutMs = 60_000,
   everyMs = 50,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
