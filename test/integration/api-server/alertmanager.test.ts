@@ -1,5 +1,6 @@
 /** Webhooks of Alertmanager with the real API server, with authentication. */
 import assert from 'node:assert/strict';
+import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { bearer, JWT_SECRET } from '../../support/tokens.js';
 import { ApiProcess } from './api-process.js';
@@ -139,7 +140,9 @@ describe('api-server receiver of Alertmanager', () => {
       { fingerprint: 'f2', reason: 'the label service, the name of the service, is missing' },
     ];
     assert.deepEqual(await send(unknown, FIRING, unlabeled), result({ opened: 1, ignored }));
-    const logged = api.logs.find(({ msg }) => msg === 'alerts ignored');
+    const ignoredLine = () => api.logs.find(({ msg }) => msg === 'alerts ignored');
+    await eventually('the alerts are logged', () => ignoredLine() !== undefined);
+    const logged = ignoredLine();
     assert.deepEqual([logged?.count, logged?.ignored], [2, ignored]);
   });
 
