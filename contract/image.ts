@@ -12,6 +12,8 @@ export const PATHS = {
   /** Login, in the role auth. */
   auth: '/auth',
   graphql: '/graphql',
+  /** Receiver for webhooks of Alertmanager, in the role serve. */
+  alertmanager: '/webhooks/alertmanager',
   live: '/health',
   ready: '/health/ready',
   startup: '/health/startup',

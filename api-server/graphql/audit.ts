@@ -54,6 +54,19 @@ export function auditMutations(
   }
 }
 
+/** Runs an action that is not a mutation. The statement of its first change also inserts an audit event. */
+export function withAuditedChange<T>(
+  identity: Identity,
+  action: string,
+  input: object,
+  inStatement: AuditStatement,
+  work: () => T,
+): T {
+  const entry = { ...who(identity), action, input: redactInput(input) };
+  const success = { ...entry, outcome: 'SUCCEEDED', errorCode: null } as const;
+  return withCompanion(new AuditCompanion(success, inStatement), work);
+}
+
 type Resolver = GraphQLFieldResolver<unknown, { identity: Identity }>;
 
 function audited(

@@ -82,7 +82,8 @@ function showPlayground(isOn: boolean) {
   };
 }
 
-function requireDatabase(monitor: DatabaseMonitor) {
+/** Hook for onRequest. It sends 503 while the database is unavailable. */
+export function requireDatabase(monitor: DatabaseMonitor) {
   return (_request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => {
     if (monitor.isReady) return done();
     void reply

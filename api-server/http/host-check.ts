@@ -22,11 +22,13 @@ export function allowsHost(headers: IncomingHttpHeaders, allowed: readonly strin
   return name === 'localhost' || name.endsWith('.localhost') || allowed.includes(name);
 }
 
+const CHECKED = new Set<string | undefined>([PATHS.graphql, PATHS.alertmanager]);
+
 /** Health checks are not checked: load balancers may use any name, and they reveal no data. */
 export function addHostCheck(app: FastifyInstance, allowed: readonly string[]): void {
   app.addHook('onRequest', (request, reply, done) => {
-    const isGraphql = request.routeOptions.url === PATHS.graphql;
-    if (!isGraphql || allowsHost(request.headers, allowed)) return done();
+    const isChecked = CHECKED.has(request.routeOptions.url);
+    if (!isChecked || allowsHost(request.headers, allowed)) return done();
     const message =
       'the host name is not accepted while authentication is disabled; use localhost or an IP address, or add the name to server.allowed_hosts';
     void reply.code(421).send(errorBody(message, CODES.forbidden));

@@ -31,6 +31,9 @@ import {
   shareMetrics,
   workerCount,
 } from '../lifecycle/workers.js';
+import { AlertIncidents } from '../modules/alertmanager/alert-incidents.js';
+import { addAlertmanagerRoutes } from '../modules/alertmanager/alertmanager-routes.js';
+import { AuditLog } from '../modules/audit/audit-log.js';
 import { addSubscriberGauge } from '../modules/events/event-metrics.js';
 import { createModules } from '../modules/modules.js';
 import { IdentityTable } from '../modules/users/identity-table.js';
@@ -117,12 +120,20 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   addHealthRoutes(app, readiness);
   const limiters = rateLimiters(settings, redis);
   const gate = new Gate({ authenticator, ...limiters, registry: metrics.registry });
+  const identifyClient = identify({ gate, databaseLost: () => database.monitor.checkSoon(), log });
   addGraphqlRoutes(app, {
     ...graphql,
     monitor: database.monitor,
     playground: settings.graphql.playground_enabled,
-    identify: identify({ gate, databaseLost: () => database.monitor.checkSoon(), log }),
+    identify: identifyClient,
     context,
+  });
+  addAlertmanagerRoutes(app, {
+    incidents: new AlertIncidents(database.dataSource, feed.announce),
+    monitor: database.monitor,
+    identify: identifyClient,
+    record: new AuditLog(database.dataSource, log).record,
+    log,
   });
 
   const subscriptions = addSubscriptions(app, {

@@ -3,7 +3,7 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { ReportingSpec } from '../api/v1alpha1/spec/reporting.js';
 import { post } from '../runtime/outgoing/http.js';
 import type { SecretReader } from '../runtime/outgoing/secrets.js';
-import type { DeploymentReport } from './deployment-reports.js';
+import type { DeploymentEnd, DeploymentReport } from './deployment-reports.js';
 import { accept, DeliveryRefused, TryLater } from './destination.js';
 
 const TIMEOUT_MS = 10_000;
@@ -57,9 +57,22 @@ export class DeploymentRecorder {
   async record(report: DeploymentReport, signal: AbortSignal): Promise<void> {
     const serviceId = await this.serviceId(signal);
     const id = await this.deploymentId(serviceId, report, signal);
-    if (!report.end) return;
-    const input = { id, ...report.end, idempotencyKey: report.key };
-    await this.ask(FINISH, { input }, signal);
+    if (report.end) await this.finish({ id, idempotencyKey: report.key }, report.end, signal);
+  }
+
+  /** An API of an earlier version rejects the failure, because it does not know these fields. */
+  private async finish(
+    identity: { id: string; idempotencyKey: string },
+    { failure, ...end }: DeploymentEnd,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const input = { ...identity, ...end };
+    try {
+      await this.ask(FINISH, { input: { ...input, ...failure } }, signal);
+    } catch (error) {
+      if (!failure || !hasCode(error, 'BAD_USER_INPUT')) throw error;
+      await this.ask(FINISH, { input }, signal);
+    }
   }
 
   private async serviceId(signal: AbortSignal): Promise<string> {
@@ -71,7 +84,7 @@ export class DeploymentRecorder {
       return (made.createService as { id: string }).id;
     } catch (error) {
       // Another client created it concurrently.
-      if (isConflict(error)) throw new TryLater(`${this.label} is creating the service`, undefined);
+      if (hasCode(error, 'CONFLICT')) throw new TryLater(`${this.label} is creating the service`, undefined);
       throw error;
     }
   }
@@ -87,7 +100,7 @@ export class DeploymentRecorder {
       const recorded = await this.ask(RECORD, { input }, signal);
       return (recorded.recordDeployment as { id: string }).id;
     } catch (error) {
-      if (!isConflict(error)) throw error;
+      if (!hasCode(error, 'CONFLICT')) throw error;
       const known = await this.knownDeployment(serviceId, report, signal);
       if (!known) throw error;
       return known;
@@ -136,8 +149,8 @@ export class DeploymentRecorder {
   }
 }
 
-function isConflict(error: unknown): boolean {
-  return error instanceof AnsweredError && error.code === 'CONFLICT';
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof AnsweredError && error.code === code;
 }
 
 function parse(text: string): Answer | undefined {

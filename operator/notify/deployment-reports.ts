@@ -4,6 +4,7 @@
  * traffic, or when it fails. A delivery that was cancelled or superseded before that is not a deployment.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { startOfFailure, undoneDelivery } from '../api/v1alpha1/start-of-failure.js';
 import type { DeliveryPosition, DeliveryRecord, PcfApiStatus } from '../api/v1alpha1/status.js';
 import type { RevisionFacts } from './delivery-events.js';
 
@@ -25,6 +26,14 @@ export interface DeploymentEnd {
   outcome: 'SUCCEEDED' | 'FAILED' | 'ROLLED_BACK';
   finishedAt: string;
   reason?: string;
+  failure?: DeploymentFailure;
+}
+
+/** A revision failed after it had received traffic. It caused an incident that ended with the delivery. */
+export interface DeploymentFailure {
+  failedSince: string;
+  /** Key of the delivery that an undo reverted. */
+  undoneKey?: string;
 }
 
 /** The previous process reported older ones. A new process reports those of the last day again. */
@@ -40,7 +49,12 @@ export function deploymentReports(
   const ended = history
     .filter(({ finishedAt }) => now - Date.parse(finishedAt) < TOLD_AGAIN_MS)
     .filter(isDeployment)
-    .map((record) => ({ ...reportOf(api, record), end: endOf(record) }));
+    .map((record) => {
+      const before = history.slice(history.indexOf(record) + 1);
+      const failure = failureOf(api, record, before);
+      const end = { ...endOf(record), ...(failure ? { failure } : {}) };
+      return { ...reportOf(api, record), end };
+    });
   return [...ended.reverse(), ...underWay(api, delivery, revisionOf)];
 }
 
@@ -61,10 +75,14 @@ function isDeployment({ outcome, firstTrafficAt }: DeliveryRecord): boolean {
 
 type Begun = Pick<DeliveryRecord, 'revision' | 'image' | 'commit' | 'committedAt' | 'startedAt'>;
 
+function keyOf({ uid }: PcfApi['metadata'], { revision, startedAt }: Begun): string {
+  return `${uid}/${revision}/${startedAt}`;
+}
+
 function reportOf({ metadata, spec }: PcfApi, begun: Begun): DeploymentReport {
   const { revision, image, commit, committedAt, startedAt } = begun;
   return {
-    key: `${metadata.uid}/${revision}/${startedAt}`,
+    key: keyOf(metadata, begun),
     revision,
     ...versionOf(image),
     // The API accepts Git commit hashes only.
@@ -95,6 +113,17 @@ const WHY: Partial<Record<DeliveryRecord['outcome'], string>> = {
 
 function endOf({ outcome, finishedAt, reason = WHY[outcome] }: DeliveryRecord): DeploymentEnd {
   return { outcome: OUTCOMES[outcome], finishedAt, ...(reason ? { reason } : {}) };
+}
+
+function failureOf(
+  { metadata }: PcfApi,
+  record: DeliveryRecord,
+  before: readonly DeliveryRecord[],
+): DeploymentFailure | undefined {
+  const failedSince = startOfFailure(record, before);
+  if (!failedSince) return undefined;
+  const undone = undoneDelivery(record, before);
+  return { failedSince, ...(undone ? { undoneKey: keyOf(metadata, undone) } : {}) };
 }
 
 /** The version is the tag, or the digest without a tag. */

@@ -5,6 +5,7 @@
  */
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { startOfFailure } from '../api/v1alpha1/start-of-failure.js';
 import type { DeliveryRecord } from '../api/v1alpha1/status.js';
 
 const identity = ['namespace', 'name'] as const;
@@ -88,17 +89,6 @@ export class DeliveryMetrics {
     for (const metric of [this.duration, this.leadTime, this.timeToRestore])
       metric.remove({ namespace, name });
   }
-}
-
-/** Time of the first traffic of the revision that failed. An undo reverts the revision promoted before it. */
-export function startOfFailure(
-  record: DeliveryRecord,
-  before: readonly DeliveryRecord[],
-): string | undefined {
-  if (record.outcome === 'Aborted' || record.outcome === 'RolledBack') return record.firstTrafficAt;
-  if (record.outcome !== 'Undone') return undefined;
-  const undone = before.find(({ outcome }) => outcome === 'Promoted' || outcome === 'Undone');
-  return undone?.firstTrafficAt ?? undone?.finishedAt;
 }
 
 function seconds(from: string, to: string): number {

@@ -15,6 +15,10 @@ export const DeploymentOutcome = {
 } as const;
 export type DeploymentOutcome = (typeof DeploymentOutcome)[keyof typeof DeploymentOutcome];
 
+export function isFailure(outcome: DeploymentOutcome): boolean {
+  return outcome !== DeploymentOutcome.SUCCEEDED;
+}
+
 const OUTCOMES = {
   SUCCEEDED: { description: 'The deployment succeeded.' },
   FAILED: { description: 'The deployment failed.' },

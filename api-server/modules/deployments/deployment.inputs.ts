@@ -89,6 +89,21 @@ export class FinishDeploymentInput {
   })
   reason?: string | null;
 
+  @Field(() => Date, {
+    nullable: true,
+    description:
+      'Time at which the failed version first received traffic. With it, the outcome FAILED or ROLLED_BACK opens an incident from this time to `finishedAt`, unless the deployment already has an incident. Omit it when the version received no traffic. A retry does not compare it.',
+  })
+  failedSince?: Date | null;
+
+  @Length(1, 200, { message: 'must be 1 to 200 characters long' })
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Idempotency key of the deployment that this deployment undoes. The incident is linked to that deployment. The default is this deployment. A retry does not compare it.',
+  })
+  undoneKey?: string | null;
+
   @Length(1, 200, { message: 'must be 1 to 200 characters long' })
   @Field(() => String, {
     nullable: true,

@@ -6,7 +6,8 @@ import { assignments } from '../../database/rows.js';
 import { badUserInput, conflict, notFound } from '../../errors.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';
 import { requestDigest } from '../digest.js';
-import { type Announcer, changeAndAnnounce } from '../events/announce.js';
+import { type Announcer, type Change, changeAndAnnounce } from '../events/announce.js';
+import { type DeploymentFailure, incidentOfFailure } from '../incidents/incident-of-failure.js';
 import { releaseCtes } from '../releases/release.service.js';
 import { Service } from '../services/service.entity.js';
 import { Deployment, deploymentType } from './deployment.entity.js';
@@ -15,7 +16,7 @@ import type {
   RecordDeploymentInput,
   UpdateDeploymentInput,
 } from './deployment.inputs.js';
-import { DeploymentStatus } from './deployment-status.js';
+import { DeploymentStatus, isFailure } from './deployment-status.js';
 
 const { table } = deploymentType;
 
@@ -58,11 +59,20 @@ export class DeploymentService {
     throw conflict(`the deployment is already finished with status ${before.status}`, 'input.id');
   }
 
-  /** Idempotent: a retry with the same outcome changes nothing, another outcome throws CONFLICT. */
-  async finish({ idempotencyKey, ...input }: FinishDeploymentInput): Promise<Deployment> {
+  /**
+   * Idempotent: a retry with the same outcome changes nothing, another outcome throws CONFLICT. The failure is not
+   * part of the digest, because clients of an earlier version retry without it, and later ones with it.
+   */
+  async finish({
+    idempotencyKey,
+    failedSince,
+    undoneKey,
+    ...input
+  }: FinishDeploymentInput): Promise<Deployment> {
     const uuid = uuidOf('Deployment', input.id, 'input.id');
     const digest = requestDigest(input);
-    const finished = await this.#finish(uuid, input, idempotencyKey, digest);
+    const failure = failedSince && isFailure(input.outcome) ? { since: failedSince, undoneKey } : undefined;
+    const finished = await this.#finish(uuid, input, idempotencyKey, digest, failure);
     if (finished) return finished;
     const before = await this.#get(uuid);
     if (input.finishedAt && input.finishedAt < before.startedAt) {
@@ -137,9 +147,10 @@ export class DeploymentService {
   /** Undefined when the deployment is finished or missing. The condition on the status lets only one of two concurrent calls succeed. */
   async #finish(
     uuid: string,
-    { outcome, finishedAt, reason }: Omit<FinishDeploymentInput, 'idempotencyKey'>,
+    { outcome, finishedAt, reason }: Pick<FinishDeploymentInput, 'outcome' | 'finishedAt' | 'reason'>,
     key: string | null | undefined,
     digest: string,
+    failure: DeploymentFailure | undefined,
   ): Promise<Deployment | undefined> {
     const bindings = new Bindings();
     const { bind } = bindings;
@@ -157,10 +168,13 @@ export class DeploymentService {
     const sql = `UPDATE deployments AS t SET finished_at = coalesce(${end}, greatest(now(), t.started_at)), ${set}
       WHERE t.id = ${bind(uuid)} AND t.status = ${bind(DeploymentStatus.IN_PROGRESS)}
         AND (${end} IS NULL OR ${end} >= t.started_at)`;
-    const [finished] = await this.#change('DEPLOYMENT_FINISHED', sql, bindings).catch((error: unknown) => {
-      if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
-      throw conflict('the idempotency key was used for another deployment', 'input.idempotencyKey');
-    });
+    const incident = failure && incidentOfFailure(failure, bindings);
+    const [finished] = await this.#change('DEPLOYMENT_FINISHED', sql, bindings, incident).catch(
+      (error: unknown) => {
+        if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
+        throw conflict('the idempotency key was used for another deployment', 'input.idempotencyKey');
+      },
+    );
     return finished;
   }
 
@@ -168,8 +182,9 @@ export class DeploymentService {
     kind: 'DEPLOYMENT_UPDATED' | 'DEPLOYMENT_FINISHED',
     sql: string,
     bindings: Bindings,
+    more: Pick<Change, 'tables' | 'after' | 'furtherEvents'> = {},
   ): Promise<Deployment[]> {
-    return changeAndAnnounce(this.dataSource, table, { kind, sql, bindings }, this.announce);
+    return changeAndAnnounce(this.dataSource, table, { kind, sql, bindings, ...more }, this.announce);
   }
 
   async #get(uuid: string): Promise<Deployment> {

@@ -19,6 +19,10 @@ export interface Change {
   /** INSERT or UPDATE without RETURNING, of a table with the columns id, service_id and environment. */
   sql: string;
   bindings: Bindings;
+  /** CTEs after the change, which can read `changed`. */
+  after?: readonly string[];
+  /** Further events, of rows of the CTE `changed` or of one in `after`. */
+  furtherEvents?: readonly { kind: DomainEventKind; rows: string }[];
 }
 
 /** Columns that are not part of the event payload. */
@@ -32,15 +36,20 @@ function currentTraceHeaders(): Record<string, string> | null {
 export async function changeAndAnnounce<T extends object>(
   dataSource: DataSource,
   table: EntityTable<T>,
-  { kind, tables = [], before, sql, bindings }: Change,
+  { kind, tables = [], before, sql, bindings, after = [], furtherEvents = [] }: Change,
   announce: Announcer,
 ): Promise<T[]> {
   const { bind } = bindings;
+  const privateColumns = bind(PRIVATE_COLUMNS);
+  const trace = bind(currentTraceHeaders());
+  const events = [{ kind, rows: 'changed' }, ...furtherEvents].map(
+    ({ kind, rows }) => `SELECT ${bind(kind)}, id, service_id, environment,
+        to_jsonb(${rows}) - CAST(${privateColumns} AS text[]), CAST(${trace} AS jsonb)
+      FROM ${rows}`,
+  );
   const event = `event AS (
       INSERT INTO domain_events (kind, subject_id, service_id, environment, payload, trace)
-      SELECT ${bind(kind)}, id, service_id, environment, to_jsonb(changed) - CAST(${bind(PRIVATE_COLUMNS)} AS text[]),
-        CAST(${bind(currentTraceHeaders())} AS jsonb)
-      FROM changed
+      ${events.join(' UNION ALL ')}
       RETURNING id, kind, service_id, environment
     )`;
   const message = `message AS (
@@ -51,7 +60,7 @@ export async function changeAndAnnounce<T extends object>(
         AND (webhooks.environment IS NULL OR webhooks.environment = event.environment)
     )`;
   const all = [...tables, 'domain_events', 'webhooks', 'webhook_messages'];
-  const change = { tables: all, before, sql, after: [event, message], bindings };
+  const change = { tables: all, before, sql, after: [...after, event, message], bindings };
   const rows = await changeRows(dataSource, table, change);
   if (rows.length > 0) announce();
   return rows;

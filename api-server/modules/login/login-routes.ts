@@ -2,9 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PATHS } from '../../../contract/image.js';
 import { PASSWORD_MAX, PASSWORD_MIN } from '../../auth/passwords.js';
-import { databaseFailure, isDatabaseUnavailable } from '../../database/pool/connection-errors.js';
 import type { DatabaseMonitor } from '../../database/pool/database-monitor.js';
 import { CODES } from '../../errors.js';
+import { sendDatabaseFailure } from '../../http/database-failure.js';
 import { errorBody } from '../../http/error-body.js';
 import { LoginRejected, type LoginService, LoginThrottled } from './login.service.js';
 
@@ -63,13 +63,7 @@ function sendError(reply: FastifyReply, error: unknown, monitor: DatabaseMonitor
       .header('retry-after', String(error.seconds))
       .send(errorBody(error.message, CODES.rateLimited));
   }
-  const failure = databaseFailure(error);
-  if (!failure) throw error;
-  if (isDatabaseUnavailable(error)) monitor.checkSoon();
-  return reply
-    .code(503)
-    .header('retry-after', String(monitor.retryAfterSeconds))
-    .send(errorBody(failure.message, failure.code));
+  return sendDatabaseFailure(reply, error, monitor);
 }
 
 /** Contains only field names and messages: values are secrets. */

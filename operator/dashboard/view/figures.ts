@@ -1,6 +1,6 @@
 /** Delivery metrics of the retained records, with the definitions of the Prometheus metrics. Pure. */
+import { startOfFailure } from '../../api/v1alpha1/start-of-failure.js';
 import type { DeliveryRecord } from '../../api/v1alpha1/status.js';
-import { startOfFailure } from '../../reconciler/delivery-metrics.js';
 
 export interface DeliveryFigures {
   /** Number of records, and start of the oldest. */

@@ -178,6 +178,34 @@ describe('Reporter', () => {
     });
   });
 
+  it('records the incident of an aborted delivery and of an undo, with the time to restore', async () => {
+    const promoted = { revision: 'api-2', firstTrafficAt: at(-49), startedAt: at(-50), finishedAt: at(-45) };
+    const history = [
+      finishedRecord('Undone', { revision: 'api-1', startedAt: at(-31), finishedAt: at(-30) }),
+      finishedRecord('Promoted', promoted),
+    ];
+    await reportStatus({ history: [finishedRecord('Aborted', { revision: 'api-3' }), ...history] });
+    start(); // another process becomes the leader
+    await reportStatus({ history: [finishedRecord('Aborted', { revision: 'api-3' }), ...history] });
+    const { incidents } = await runQuery(
+      '{ incidents { edges { node { openedAt resolvedAt causedBy { status startedAt } } } } }',
+    );
+    assert.deepEqual(
+      incidents.edges.map(({ node }: { node: unknown }) => node),
+      [
+        {
+          ...{ openedAt: at(-19), resolvedAt: at(-5) },
+          causedBy: { status: 'FAILED', startedAt: at(-20) },
+        },
+        {
+          ...{ openedAt: at(-49), resolvedAt: at(-30) },
+          causedBy: { status: 'SUCCEEDED', startedAt: at(-50) },
+        },
+      ],
+    );
+    assert.deepEqual(events, []);
+  });
+
   it('loses no record while the API is unavailable: the next report repeats a dropped one', async () => {
     start(60);
     front.isUnavailable = true;

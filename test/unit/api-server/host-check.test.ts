@@ -44,6 +44,18 @@ describe('Host header check', () => {
     assert.equal((await app.inject({ url: '/health', headers: { host: 'balancer' } })).body, 'alive');
   });
 
+  it('rejects a webhook of Alertmanager with the name of another host', async () => {
+    const app = fastify();
+    addHostCheck(app, allowed);
+    app.post('/webhooks/alertmanager', () => 'opened an incident');
+    const request = {
+      method: 'POST',
+      url: '/webhooks/alertmanager',
+      headers: { host: 'evil.example' },
+    } as const;
+    assert.equal((await app.inject(request)).statusCode, 421);
+  });
+
   it('rejects a WebSocket whose page has the same rebound name as origin', async () => {
     const app = fastify();
     addSubscriptions(app, {

@@ -60,6 +60,33 @@ describe('deploymentReports', () => {
     ]);
   });
 
+  it('reports the start of the failure of a revision that was aborted or rolled back after it had traffic', () => {
+    const failures = (['Promoted', 'Aborted', 'RolledBack', 'Superseded'] as const).map(
+      (outcome) =>
+        reports({ history: [record({ outcome, firstTrafficAt: FIRST_TRAFFIC })] })[0]!.end?.failure,
+    );
+    const failure = { failedSince: FIRST_TRAFFIC };
+    assert.deepEqual(failures, [undefined, failure, failure, undefined]);
+    const [withoutTraffic] = reports({ history: [record({ outcome: 'Aborted' })] });
+    assert.equal(withoutTraffic?.end?.failure, undefined);
+  });
+
+  it('reports an undo with the start and the key of the delivery that it reverts', () => {
+    const startedAt = '2026-11-23T12:40:00.000Z';
+    const undo = record({ outcome: 'Undone', revision: 'api-old', startedAt });
+    const history = [
+      undo,
+      record({ outcome: 'Aborted' }),
+      record({ firstTrafficAt: FIRST_TRAFFIC }),
+      record(),
+    ];
+    assert.deepEqual(reports({ history }).at(-1)?.end?.failure, {
+      failedSince: FIRST_TRAFFIC,
+      undoneKey: `uid-1/api-new/${STARTED}`,
+    });
+    assert.equal(reports({ history: [undo] })[0]?.end?.failure, undefined, 'an unrecorded delivery');
+  });
+
   it('reports no delivery that was cancelled or superseded before its first traffic', () => {
     const history = (['Cancelled', 'Superseded', 'Aborted'] as const).map((outcome) => record({ outcome }));
     assert.deepEqual(
