@@ -30,6 +30,7 @@ const arrows: Record<string, string[]> = {
     'operator/resources',
     'operator/runtime',
   ],
+  'operator/signing-keys': ['operator/api', 'operator/resources', 'operator/runtime'],
   'operator/notify': ['operator/api', 'operator/delivery', 'operator/runtime'],
   'operator/reconciler': [
     'contract',
@@ -41,6 +42,7 @@ const arrows: Record<string, string[]> = {
     'operator/migrations',
     'operator/notify',
     'operator/runtime',
+    'operator/signing-keys',
   ],
   'operator/dashboard': ['operator/api', 'operator/reconciler', 'operator/resources', 'operator/runtime'],
   cli: [
@@ -53,6 +55,7 @@ const arrows: Record<string, string[]> = {
     'operator/resources',
     'operator/reconciler',
     'operator/runtime',
+    'operator/signing-keys',
     'operator/traffic',
   ],
   'api-server': ['contract'],
