@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { keyIdOf, secretLines } from '../../contract/signing-keys.js';
 import { FIELD_MANAGER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { SecretKind } from '../resources/kinds.js';
-import { owned } from '../resources/metadata.js';
+import { owned, ownerReference } from '../resources/metadata.js';
 import type { SecretKeyRef } from '../resources/secret-refs.js';
 import {
   isConflict,
@@ -100,8 +100,10 @@ export class SigningKeyWriter {
       const secret = owned(api, SecretKind, name, { annotations, type: 'Opaque', data });
       return client.create(SecretKind, secret, { fieldManager });
     }
-    const { namespace, resourceVersion } = live.metadata;
-    const patch = { metadata: { resourceVersion, annotations }, data };
+    const { namespace, resourceVersion, ownerReferences = [] } = live.metadata;
+    // An adopted Secret has no owner yet.
+    const owners = ownerReferences.length > 0 ? ownerReferences : [ownerReference(api)];
+    const patch = { metadata: { resourceVersion, annotations, ownerReferences: owners }, data };
     return client.patch(SecretKind, namespace, name, patch, { fieldManager });
   }
 }

@@ -158,6 +158,24 @@ describe('SigningKeyWriter', () => {
     assert.equal(scenario.stored, foreign);
   });
 
+  it('adopts a Secret with the labels of the PcfApi on request, and continues with its key', async () => {
+    const scenario = new Scenario();
+    const labels = { 'app.kubernetes.io/managed-by': 'pcf-operator', 'app.kubernetes.io/instance': 'api' };
+    const metadata = { name: 'api-jwt', namespace: 'platform', resourceVersion: '5', labels };
+    const key = 'the key of a user, of more than 32 bytes';
+    const data = { 'jwt-secret': Buffer.from(key).toString('base64') };
+    scenario.stored = { apiVersion: 'v1', kind: 'Secret', metadata, data };
+    scenario.follow();
+    scenario.api.metadata.annotations = { 'pcf.dev/adopt-orphans': 'true' };
+    await scenario.reconcile();
+    assert.deepEqual(scenario.keys, [key]);
+    scenario.api.metadata.annotations = {};
+    scenario.now += 9 * HOUR;
+    await scenario.reconcile();
+    assert.equal(scenario.keys[0], key);
+    assert.deepEqual(scenario.phases, ['Signing', 'Announced']);
+  });
+
   it('reports a missing permission with the setting of the Helm chart, and retries', async () => {
     const scenario = new Scenario();
     scenario.fault = 403;
