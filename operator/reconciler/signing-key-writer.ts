@@ -111,10 +111,11 @@ export class SigningKeyWriter {
 type KeyWithValue = PlannedKey & { id: string; value: string };
 
 /** The planned keys with their values from the Secret, or generated ones. */
-function withValues(keys: readonly PlannedKey[], text: string): KeyWithValue[] {
-  const values = new Map(secretLines(text).map((line) => [keyIdOf(line), line]));
+function withValues(keys: readonly PlannedKey[], encoded: string): KeyWithValue[] {
+  const lines = secretLines(Buffer.from(encoded, 'base64').toString('utf8'));
+  const values = new Map(lines.map((line) => [keyIdOf(line), line]));
   return keys.map((key) => {
-    const value = (key.id && values.get(key.id)) || randomBytes(KEY_BYTES).toString('base64');
+    const value = key.id === undefined ? randomBytes(KEY_BYTES).toString('base64') : values.get(key.id)!;
     return { ...key, id: keyIdOf(value), value };
   });
 }
