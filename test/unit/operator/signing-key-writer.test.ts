@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { secretLines } from '../../../contract/signing-keys.js';
 import { digestOf } from '../../../operator/reconciler/secret-digests.js';
 import { type KeyWrite, SigningKeyWriter } from '../../../operator/reconciler/signing-key-writer.js';
-import { KubeApiError, type KubeObject } from '../../../operator/runtime/kube-client.js';
 import { keyStatus, planKeys } from '../../../operator/signing-keys/planned-keys.js';
 import { keySourceOf } from '../../../operator/signing-keys/source.js';
 import { pcfApi } from '../../support/fixtures.js';
+import { SecretStore, type StoredSecret } from '../../support/secret-store.js';
 
 const HOUR = 3_600_000;
 const START = Date.parse('2026-11-23T12:00:00Z');
@@ -14,29 +13,17 @@ const auth = {
   rotation: { interval: '10h', overlap: '1h' },
 };
 
-type Secret = KubeObject & { data: Record<string, string> };
-type Fault = 'not sent' | 'response lost' | number;
-
-/** An API server with one Secret and optimistic concurrency, and an operator whose cache follows on demand. */
-class Scenario {
+/** An operator whose cache follows on demand. */
+class Scenario extends SecretStore {
   readonly api = pcfApi({ auth });
   now = START;
-  stored: Secret | undefined;
-  cached: Secret | undefined;
-  /** Applies to the next write. */
-  fault: Fault | undefined;
-  writes = 0;
+  cached: StoredSecret | undefined;
   readonly logged: unknown[] = [];
-  private version = 100;
 
   private readonly writer = new SigningKeyWriter({
-    client: {
-      list: async () => ({ metadata: {}, items: this.stored ? [this.stored] : [] }) as never,
-      create: async (_type, object) => this.write(object as Secret),
-      patch: async (_type, _namespace, _name, patch) => this.write(patch as Secret),
-    },
+    client: this.client,
     onWrite: (written) => {
-      this.cached = written as Secret;
+      this.cached = written as StoredSecret;
     },
     clock: () => this.now,
     logger: { info: (...args: unknown[]) => void this.logged.push(args) } as never,
@@ -53,7 +40,7 @@ class Scenario {
   }
 
   get keys(): string[] {
-    return secretLines(Buffer.from(this.stored?.data['jwt-secret'] ?? '', 'base64').toString());
+    return this.lines('jwt-secret');
   }
 
   get phases(): string[] {
@@ -64,20 +51,6 @@ class Scenario {
     const source = keySourceOf(this.api, () => this.cached && digestOf(this.cached));
     assert.ok(source && 'ids' in source, JSON.stringify(source));
     return source;
-  }
-
-  private write(change: Secret): Secret {
-    const { fault } = this;
-    this.fault = undefined;
-    if (fault === 'not sent') throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
-    if (typeof fault === 'number') throw new KubeApiError(fault, 'Forbidden', 'secrets is forbidden');
-    const isStale = this.stored?.metadata.resourceVersion !== change.metadata.resourceVersion;
-    if (isStale) throw new KubeApiError(409, 'Conflict', 'the object has been modified');
-    const metadata = { ...this.stored?.metadata, ...change.metadata, resourceVersion: String(++this.version) };
-    this.stored = { ...this.stored, ...change, metadata };
-    this.writes += 1;
-    if (fault === 'response lost') throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
-    return this.stored;
   }
 }
 
@@ -155,7 +128,12 @@ describe('SigningKeyWriter', () => {
   it('does not change a Secret that another client created meanwhile', async () => {
     const scenario = new Scenario();
     const metadata = { name: 'api-jwt', namespace: 'platform', resourceVersion: '5' };
-    const foreign: Secret = { apiVersion: 'v1', kind: 'Secret', metadata, data: { 'jwt-secret': 'Zm9v' } };
+    const foreign: StoredSecret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata,
+      data: { 'jwt-secret': 'Zm9v' },
+    };
     scenario.stored = foreign;
     assert.deepEqual(await scenario.reconcile(), {});
     assert.equal(scenario.stored, foreign);

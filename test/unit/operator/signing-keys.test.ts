@@ -265,8 +265,16 @@ describe('signing keys: source', () => {
 
   it('reports what the store of External Secrets must contain', () => {
     const store = { kind: 'SecretStore' as const, name: 'vault' };
-    const secrets = { provider: 'ExternalSecrets', store, refreshInterval: '1h', onChange: 'Reload' } as const;
-    assert.match(blocked(source(rotated({ secrets }))) ?? '', /from the store vault\. .*new key to its second line/);
+    const secrets = {
+      provider: 'ExternalSecrets',
+      store,
+      refreshInterval: '1h',
+      onChange: 'Reload',
+    } as const;
+    assert.match(
+      blocked(source(rotated({ secrets }))) ?? '',
+      /from the store vault\. .*new key to its second line/,
+    );
   });
 
   it('reports a Secret that contains other values', () => {
