@@ -1,4 +1,5 @@
 /** Whether the operator rotates the signing keys of a PcfApi, and in which Secret. Pure. */
+import { ENV_PREFIX } from '../../contract/image.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
@@ -10,6 +11,7 @@ import type { RotationSpec } from './rotation.js';
 
 /** Default of `auth.access_token_ttl` in the settings of the API. */
 export const ACCESS_TOKEN_TTL = '10m';
+const TOKEN_TTL_VARIABLE = `${ENV_PREFIX}AUTH__ACCESS_TOKEN_TTL`;
 /** Time until all pods have read a changed Secret. The kubelet needs up to two minutes. */
 export const PROPAGATION = '5m';
 
@@ -77,11 +79,12 @@ function isShared(spec: PcfApiSpec): boolean {
   return secretNames(others).includes(name);
 }
 
-/** The schema checks the default lifetime of access tokens, and cannot read another one in `config`. */
-function overlapProblem({ auth, config }: PcfApiSpec, prefix: string): string | undefined {
+/** The schema checks the default lifetime of access tokens, and cannot read another one in `config` and `env`. */
+function overlapProblem({ auth, config, env }: PcfApiSpec, prefix: string): string | undefined {
   const { overlap } = auth!.rotation!;
-  const configured = config?.auth?.access_token_ttl;
+  const variable = env.find(({ name }) => name === TOKEN_TTL_VARIABLE)?.value;
+  const configured = variable ?? config?.auth?.access_token_ttl;
   const lifetime = typeof configured === 'string' ? configured : ACCESS_TOKEN_TTL;
   if (durationMs(overlap) >= durationMs(lifetime) + durationMs(PROPAGATION)) return undefined;
-  return `${prefix} overlap ${overlap} is shorter than config.auth.access_token_ttl ${lifetime} and ${PROPAGATION}, the time until all pods have read a changed Secret. Raise overlap`;
+  return `${prefix} overlap ${overlap} is shorter than the setting auth.access_token_ttl ${lifetime} and ${PROPAGATION}, the time until all pods have read a changed Secret. Raise overlap`;
 }

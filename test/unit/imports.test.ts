@@ -30,7 +30,7 @@ const arrows: Record<string, string[]> = {
     'operator/resources',
     'operator/runtime',
   ],
-  'operator/signing-keys': ['operator/api', 'operator/resources', 'operator/runtime'],
+  'operator/signing-keys': ['contract', 'operator/api', 'operator/resources', 'operator/runtime'],
   'operator/notify': ['operator/api', 'operator/delivery', 'operator/runtime'],
   'operator/reconciler': [
     'contract',

@@ -285,6 +285,8 @@ describe('signing keys: source', () => {
   it('reports an overlap below the configured lifetime of access tokens and the propagation', () => {
     const config = (ttl: string) => ({ config: { auth: { access_token_ttl: ttl } } });
     assert.match(blocked(source(rotated(config('1h')))) ?? '', /overlap 1h is shorter than .* 1h and 5m/);
+    const env = [{ name: 'PCF_API__AUTH__ACCESS_TOKEN_TTL', value: '2h' }];
+    assert.match(blocked(source(rotated({ env }))) ?? '', /access_token_ttl 2h/);
     assert.equal(blocked(source(rotated(config('55m')))), undefined);
   });
 
