@@ -32,6 +32,7 @@ import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
 import { Metrics } from './reconciler/pcfapi-metrics.js';
 import { PodCreationEvents } from './reconciler/pod-creation-events.js';
 import { Reconciler } from './reconciler/reconciler.js';
+import { SigningKeyWriter } from './reconciler/signing-key-writer.js';
 import { Applier } from './runtime/apply.js';
 import { CacheSet } from './runtime/cache-set.js';
 import { Controller } from './runtime/controller.js';
@@ -261,6 +262,12 @@ export class PcfOperator extends dotI.default {
       migrationProgress: this.migrationProgress,
       finishedJobs: new FinishedJobs(this.reader, this.caches),
       podCreation: this.podCreation,
+      signingKeys: new SigningKeyWriter({
+        client: this.writer,
+        onWrite: (written) => this.caches.secrets.noteWrite(written),
+        clock,
+        logger: this.log,
+      }),
       clock,
     });
     return new Controller({

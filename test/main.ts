@@ -19,7 +19,7 @@ const ALONE = [
   ...globSync('dist/test/integration/runtime/*.test.js').sort(),
   ...filesOf('operator', 'bare-cluster drift fairness provider-change replicas resilience steady trouble'),
   ...filesOf('api-server', 'buffered-rate-limiter database failure http memory migrate-locks rate-limit'),
-  ...filesOf('api-server', 'redis redis-modes subscriptions subscriptions-live webhook-sender'),
+  ...filesOf('api-server', 'key-rotation redis redis-modes subscriptions subscriptions-live webhook-sender'),
 ];
 
 const unit = globSync('dist/test/unit/**/*.test.js').sort();

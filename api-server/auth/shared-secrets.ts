@@ -1,7 +1,8 @@
 /** Secrets that sign and verify HS256 tokens: the current one, and others that only verify. */
-import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { keyIdOf, secretLines } from '../../contract/signing-keys.js';
 import type { Secret } from '../config/secret.js';
-import { secretLines, secretProblem } from '../config/signing-secret.js';
+import { secretProblem } from '../config/signing-secret.js';
 
 export interface SharedKey {
   /** Key ID: identifies the key without revealing it. */
@@ -52,6 +53,5 @@ export class SharedSecrets {
 }
 
 function sharedKey(secret: string): SharedKey {
-  const kid = createHash('sha256').update(`pcf-api kid\0${secret}`).digest('base64url').slice(0, 12);
-  return { kid, key: createSecretKey(Buffer.from(secret)) };
+  return { kid: keyIdOf(secret), key: createSecretKey(Buffer.from(secret)) };
 }

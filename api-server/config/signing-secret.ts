@@ -1,13 +1,5 @@
 /** The setting that holds the secrets of HS256 tokens: one per line, the first one signs. */
-export const MIN_SECRET_BYTES = 32;
-
-/** One secret per line: the first one signs, all of them verify. */
-export function secretLines(text: string): string[] {
-  return text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter(Boolean);
-}
+import { MIN_SECRET_BYTES, secretLines } from '../../contract/signing-keys.js';
 
 /** The error in a secret; undefined when it is valid. */
 export function secretProblem(text: string): string | undefined {

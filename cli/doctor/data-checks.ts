@@ -12,6 +12,7 @@ import {
 } from '../../operator/resources/secret-refs.js';
 import { isForbidden, isNotFound, type KubeClient } from '../../operator/runtime/kube-client.js';
 import type { KubeObject, ResourceType } from '../../operator/runtime/kube-types.js';
+import { generatesKeys } from '../../operator/signing-keys/source.js';
 import { asAllowed, type Check, type Finding, type Subject } from './types.js';
 
 export const dataChecks: Check[] = [
@@ -63,6 +64,8 @@ async function secretExists(
   const { namespace } = api.metadata;
   const secret = await readSecret(client, namespace, name);
   if (secret === 'forbidden') return { check, outcome: 'skipped', message: 'your account may not read it' };
+  const isGenerated = generatesKeys(api.spec) && api.spec.auth?.jwtSecretRef.name === name;
+  if (!secret && isGenerated) return { check, outcome: 'ok', message: 'the operator creates it' };
   const keys = [...new Set(refs.map(({ key }) => key))];
   const missing = keys.filter((key) => secret?.data?.[key] === undefined);
   if (secret && missing.length === 0)

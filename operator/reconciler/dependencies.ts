@@ -12,6 +12,7 @@ import type { Caches } from './caches.js';
 import type { DeliveryMetrics } from './delivery-metrics.js';
 import type { Metrics } from './pcfapi-metrics.js';
 import type { PodCreationEvents } from './pod-creation-events.js';
+import type { SigningKeyWriter } from './signing-key-writer.js';
 
 export interface ReconcilerDependencies {
   client: KubeClient;
@@ -24,6 +25,7 @@ export interface ReconcilerDependencies {
   migrationProgress: MigrationProgress;
   finishedJobs: FinishedJobs;
   podCreation: PodCreationEvents;
+  signingKeys: SigningKeyWriter;
   metrics: Metrics;
   deliveryMetrics: DeliveryMetrics;
   logger: Logger;

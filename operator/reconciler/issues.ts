@@ -53,6 +53,7 @@ const rules: readonly IssueRule[] = [
   autoscalerConflict,
   metricsConflict,
   replicasConflict,
+  signingKeysNotRotated,
 ];
 
 export function findIssues(
@@ -243,4 +244,9 @@ function replicasConflict({ observed: { api, foreignAutoscalers } }: IssueInput)
     reason: 'ReplicasConflict',
     message: `spec.replicas is set by ${chooser} and by an autoscaler: remove it from the manifest, or disable the autoscaler`,
   };
+}
+
+function signingKeysNotRotated({ observed: { signingKeys } }: IssueInput): Issue | undefined {
+  if (!signingKeys || !('blocked' in signingKeys)) return undefined;
+  return { reason: 'SigningKeyNotRotated', message: signingKeys.blocked };
 }

@@ -21,6 +21,7 @@ import { readRecord } from '../resources/position-record.js';
 import type { Revision } from '../resources/revision.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
 import type { KubeObject } from '../runtime/kube-client.js';
+import { keySourceOf } from '../signing-keys/source.js';
 import { routerOf } from '../traffic/index.js';
 import { updatingDeployments } from './component-rollout.js';
 import { hostConflicts } from './host-conflict.js';
@@ -99,6 +100,7 @@ export function observe(
     ...{ podless, withoutPod, uncreated },
     owned,
     missingSecrets: missing,
+    signingKeys: keySourceOf(api, secret),
     foreignAutoscalers: caches.foreignAutoscalers(api).map(autoscalerOf),
     userRoute,
     liveRoute,

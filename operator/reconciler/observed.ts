@@ -7,6 +7,7 @@ import type { ExtraComponent } from '../resources/components.js';
 import type { Revision } from '../resources/revision.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
+import type { KeySource } from '../signing-keys/source.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
 import type { HostConflict } from './host-conflict.js';
@@ -34,6 +35,8 @@ export interface Observed {
   /** Objects in the cluster that belong to this PcfApi. */
   owned: { type: ResourceType; object: KubeObject }[];
   missingSecrets: MissingSecret[];
+  /** The signing keys that the operator rotates, if the spec requires it. */
+  signingKeys?: KeySource;
   /** Kinds that the router needs and the cluster does not have. */
   missingKinds: ResourceType[];
   /** The user's own route of `traffic.routeRef`; undefined if it does not exist, or is not set. */

@@ -7,6 +7,7 @@ import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { DeliverySpec } from '../delivery/delivery-spec.js';
 import { plan } from '../delivery/plan.js';
 import type { KubeObject } from '../runtime/kube-types.js';
+import { type PlannedKeys, planKeys } from '../signing-keys/planned-keys.js';
 import { desiredObjects, removable, unwantedObjects, writable } from './desired.js';
 import { finishedDeliveries } from './history.js';
 import { isAutoscaled, type MissingKind } from './issues.js';
@@ -23,6 +24,8 @@ export interface PlannedReconcile {
   removals: Observed['owned'];
   /** The value to write to `spec.replicas`; null removes it. */
   replicas: number | null | undefined;
+  /** Undefined if the operator does not rotate the signing keys. */
+  signingKeys: PlannedKeys | undefined;
   /** Deliveries that finish with this plan. */
   finished: DeliveryRecord[];
   /** When to reconcile without an event. In milliseconds. */
@@ -40,6 +43,8 @@ export function planReconcile(
   const planned = plan({ ...observed.delivery, routeAgeMs, analysis: analysis?.status }, spec, now);
   const { objects, missing } = writable(observed, desiredObjects(observed, planned));
   const unwanted = unwantedObjects(observed, objects, planned);
+  const { signingKeys: source } = observed;
+  const signingKeys = source && !('blocked' in source) ? planKeys(source, now) : undefined;
   const settlesInMs = spec.settleMs - routeAgeMs;
   const removals = removable(unwanted, planned, observed, settlesInMs <= 0);
   const areRemovalsPostponed = removals.length < unwanted.length && settlesInMs > 0;
@@ -51,10 +56,12 @@ export function planReconcile(
     missingKinds: missing,
     removals,
     replicas: replicasToWrite(observed, spec),
+    signingKeys,
     finished: finishedDeliveries(observed, planned, now),
     requeueAfterMs: earliest(
       planned.requeueAfterMs,
       analysis?.requeueAfterMs,
+      signingKeys?.nextInMs,
       areRemovalsPostponed ? settlesInMs : undefined,
     ),
     now,

@@ -14,6 +14,7 @@ import type { Observed } from './observed.js';
 import { failureOf, obstacleOf, withBoundedRetry } from './obstacle.js';
 import { earliest, hasObsoleteReplicas, type PlannedReconcile, planReconcile } from './planned-reconcile.js';
 import { ReconcileState } from './reconcile-state.js';
+import type { KeyWrite } from './signing-key-writer.js';
 import { StatusReporter } from './status-reporter.js';
 import { deliverySpecOf } from './strategies.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
@@ -76,8 +77,7 @@ export class Reconciler {
   private async deliver(api: PcfApi): Promise<ReconcileResult> {
     const observed = await this.observe(api);
     const planned = this.plan(observed);
-    const { applied, error } = await this.apply(planned);
-    return this.report(planned, applied, error);
+    return this.report(planned, await this.apply(planned));
   }
 
   private async observe(given: PcfApi): Promise<Observed> {
@@ -106,29 +106,38 @@ export class Reconciler {
     return planReconcile(observed, deliverySpecOf(api, router), routeAgeMs, analysis, now);
   }
 
-  /** Applies as much of the plan as possible. `error` is the first failure. */
-  private async apply(planned: PlannedReconcile): Promise<{ applied: Applied; error?: unknown }> {
+  /** Applies as much of the plan as possible. */
+  private async apply(planned: PlannedReconcile): Promise<Writes> {
     const { observed, objects, plan, removals, replicas } = planned;
     const { api } = observed;
     const { actor, caches } = this.deps;
     let applied = NOTHING_APPLIED;
+    let keys: KeyWrite = {};
     try {
+      const keysError = await obstacleError(
+        this.writeKeys(planned).then((written) => {
+          keys = written;
+        }),
+      );
       const replicasError =
         replicas === undefined ? undefined : await obstacleError(actor.setReplicas(api, replicas));
       applied = await actor.apply(api, objects, followingEdit(observed, plan));
       this.reporter.announceRepairs(api, applied.repairs);
       await actor.release(releasingEdits(api, caches, observed));
       await actor.remove(removals);
-      return { applied, error: replicasError ?? applied.failure };
+      return { applied, keys, error: replicasError ?? keysError ?? applied.failure };
     } catch (error) {
-      return { applied, error };
+      return { applied, keys, error };
     }
+  }
+
+  private async writeKeys({ observed: { api }, signingKeys }: PlannedReconcile): Promise<KeyWrite> {
+    return signingKeys?.write ? this.deps.signingKeys.apply(api, signingKeys) : {};
   }
 
   private async report(
     planned: PlannedReconcile,
-    applied: Applied,
-    error: unknown,
+    { applied, keys, error }: Writes,
   ): Promise<ReconcileResult> {
     const { observed, plan } = planned;
     const obstacle = error === undefined ? undefined : obstacleOf(error);
@@ -137,8 +146,8 @@ export class Reconciler {
     const effective = inEffect(observed.delivery, plan, route, obstacle?.message);
     this.deps.metrics.record(observed.api, { observed, plan: effective, applied });
     if (!obstacle && this.postponeStatus(planned, applied)) return { requeueAfterMs: 0 };
-    await this.reporter.report(planned, effective, obstacle);
-    const requeueAfterMs = earliest(planned.requeueAfterMs, applied.lookAgainMs);
+    await this.reporter.report(planned, effective, obstacle, keys.issue ? [keys.issue] : []);
+    const requeueAfterMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, keys.retryMs);
     // Holds, deadlines and retirements of the delivery continue in spite of the obstacle.
     if (obstacle) throw failureOf(error, obstacle.message, requeueAfterMs);
     return { requeueAfterMs };
@@ -157,6 +166,13 @@ export class Reconciler {
     this.state.endPostponement(key);
     return false;
   }
+}
+
+/** The results of the writes of a reconcile. `error` is the first failure. */
+interface Writes {
+  applied: Applied;
+  keys: KeyWrite;
+  error?: unknown;
 }
 
 /** Before a failed write nothing is known to have changed. */

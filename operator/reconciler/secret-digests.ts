@@ -1,12 +1,16 @@
 /** Secrets that a PcfApi reads: which are missing, and whether their contents changed. */
 import { createHash, createHmac } from 'node:crypto';
-import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { keyIdOf, MIN_SECRET_BYTES, secretLines } from '../../contract/signing-keys.js';
+import { FIELD_MANAGER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { LABELS } from '../resources/metadata.js';
 import { type SecretKeyRef, secretRefs, servingCertificate, wholeSecrets } from '../resources/secret-refs.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
-import type { KubeObject } from '../runtime/kube-types.js';
+import type { KubeObject, ObjectMeta } from '../runtime/kube-types.js';
+import { KEYS_ANNOTATION } from '../signing-keys/key-set.js';
+import type { KeySecret } from '../signing-keys/source.js';
 
 /** The cached part of a Secret: a hash of each value. */
-export interface SecretDigest extends KubeObject {
+export interface SecretDigest extends KeySecret {
   digests: Record<string, string>;
 }
 
@@ -20,7 +24,32 @@ export function digestOf(secret: KubeObject): SecretDigest {
       createHmac('sha256', `${namespace}/${name}`).update(value).digest('base64url'),
     ]),
   );
-  return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace, uid, resourceVersion }, digests };
+  const metadata = { name, namespace, uid, resourceVersion, ...ownershipOf(secret.metadata) };
+  const keyIds = metadata.labels ? { keyIds: mapValues(data, keyIdsOf) } : {};
+  return { apiVersion: 'v1', kind: 'Secret', metadata, digests, ...keyIds };
+}
+
+/** The metadata that identifies a Secret of the operator. */
+function ownershipOf({ labels, annotations, ownerReferences }: ObjectMeta): Partial<ObjectMeta> {
+  const isOurs =
+    labels?.[LABELS.managedBy] === FIELD_MANAGER || ownerReferences?.some(({ kind }) => kind === KIND);
+  if (!isOurs) return {};
+  const keys = annotations?.[KEYS_ANNOTATION];
+  return {
+    labels: labels ?? {},
+    ownerReferences,
+    ...(keys ? { annotations: { [KEYS_ANNOTATION]: keys } } : {}),
+  };
+}
+
+/** IDs of the keys in an encoded value. A line that the API rejects as a key has an empty ID. */
+function keyIdsOf(encoded: string): string[] {
+  const lines = secretLines(Buffer.from(encoded, 'base64').toString('utf8'));
+  return lines.map((line) => (Buffer.byteLength(line) < MIN_SECRET_BYTES ? '' : keyIdOf(line)));
+}
+
+function mapValues<T>(record: Record<string, string>, map: (value: string) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
 }
 
 export interface MissingSecret {

@@ -9,11 +9,12 @@ import { PcfApiKind } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { isForbidden, isInvalid } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
+import { keyStatus } from '../signing-keys/planned-keys.js';
 import { type Repair, withObjectName } from './act.js';
 import { type Announcement, announcements } from './announce.js';
 import { decidingManager } from './attribution.js';
 import type { ReconcilerDependencies } from './dependencies.js';
-import { findIssues, repairLoops } from './issues.js';
+import { findIssues, type Issue, repairLoops } from './issues.js';
 import { failureReport, type Obstacle, StatusRejectedError, withObstacle } from './obstacle.js';
 import { failedStatus, statusOf } from './pcfapi-status.js';
 import type { PlannedReconcile } from './planned-reconcile.js';
@@ -25,8 +26,14 @@ export class StatusReporter {
   /**
    * `effective` is the plan with the traffic as it was read back. `obstacle` is the reason why a part of it was not
    * written. The decisions of the plan are valid all the same, and announced once they are recorded in the status.
+   * `issuesOfWrites` are rejected writes that the delivery does not depend on.
    */
-  async report(planned: PlannedReconcile, effective: DeliveryPlan, obstacle?: Obstacle): Promise<void> {
+  async report(
+    planned: PlannedReconcile,
+    effective: DeliveryPlan,
+    obstacle?: Obstacle,
+    issuesOfWrites: readonly Issue[] = [],
+  ): Promise<void> {
     const { observed, finished, now } = planned;
     const { api } = observed;
     const summary = summarize(observed, effective, now);
@@ -35,12 +42,14 @@ export class StatusReporter {
       : summary;
     const issues = [
       ...findIssues(observed, planned.missingKinds, planned.plan),
+      ...issuesOfWrites,
       ...(obstacle?.isTransient ? [obstacle] : []),
       ...repairLoops(this.deps.actor.repairLoopsFor(keyOf(api))),
     ];
     const status = {
       ...statusOf(observed, effective, verdict, issues, finished, now),
       ...analysisStatus(planned),
+      ...keyStatus(observed.signingKeys),
     };
     await this.write(api, status);
     this.deps.deliveryMetrics.record(api, finished, api.status?.history);

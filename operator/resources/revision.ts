@@ -61,7 +61,8 @@ export type RevisionInputs = Partial<Pick<PcfApiSpec, (typeof REVISION_FIELDS)[n
  * PcfApi. Unset fields must not be part of the hash.
  */
 function podInputs(spec: PcfApiSpec) {
-  const { image, environment, env, database, auth } = spec;
+  const { image, environment, env, database } = spec;
+  const auth = podAuth(spec);
   const tracing = spec.monitoring?.tracing;
   const onChange = spec.secrets?.onChange === 'Rollout' ? 'Rollout' : undefined;
   const servingSecret = spec.traffic?.backendTLS?.secretName;
@@ -71,13 +72,21 @@ function podInputs(spec: PcfApiSpec) {
   };
 }
 
+/** Without the rotation interval: pods reload rotated keys, so a change of the interval creates no revision. */
+function podAuth({ auth }: PcfApiSpec): PcfApiSpec['auth'] {
+  if (!auth?.rotation) return auth;
+  const { interval: _, ...rotation } = auth.rotation;
+  return { ...auth, rotation };
+}
+
 /** The same fields in the form of the spec, for an undo. */
 export function revisionInputs(spec: PcfApiSpec): RevisionInputs {
   const { topologySpread } = spec.availability ?? {};
   const { onChange } = spec.secrets ?? {};
   const { tracing } = spec.monitoring ?? {};
   const { backendTLS } = spec.traffic ?? {};
-  const given = REVISION_FIELDS.map((field) => [field, spec[field]]);
+  const inputs = { ...spec, auth: podAuth(spec) };
+  const given = REVISION_FIELDS.map((field) => [field, inputs[field]]);
   return {
     ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
     ...(topologySpread ? { availability: { topologySpread } } : {}),

@@ -101,6 +101,17 @@ describe('kubectl pcf doctor', () => {
     assert.doesNotMatch(out, /Secret spare/);
   });
 
+  it('does not report a missing Secret with signing keys that the operator generates', async () => {
+    server.answer = ({ method }) => (method === 'GET' ? refusal(404, 'NotFound') : refusal(403, 'Forbidden'));
+    const file = join(folder, 'rotation.yaml');
+    const minimal = readFileSync('deploy/samples/minimal.yaml', 'utf8');
+    const auth = (rotation: string) => `  auth: { jwtSecretRef: { name: api-jwt }, rotation: ${rotation} }\n`;
+    writeFileSync(file, `${minimal}${auth('{ interval: 720h }')}`);
+    assert.match(await doctor(file), /✓ +Secret api-jwt +the operator creates it/);
+    writeFileSync(file, `${minimal}${auth('{ overlap: 1h }')}`);
+    assert.match(await doctor(file), /✗ +Secret api-jwt +does not exist/);
+  });
+
   it('rejects an unsupported PostgreSQL version', () => {
     const { outcome, message, remedy } = versionFinding('database', '13.22 (Debian 13.22-1)');
     assert.deepEqual([outcome, message], ['fail', 'PostgreSQL 13.22 (Debian 13.22-1) is too old']);

@@ -52,6 +52,7 @@ export const REASONS = {
   AutoscalerConflict: 'another HorizontalPodAutoscaler scales this PcfApi',
   AutoscalerMetricsConflict: 'an autoscaler of the user has metrics that need different pods',
   ReplicasConflict: 'spec.replicas is set in the manifest and by an autoscaler',
+  SigningKeyNotRotated: 'the operator cannot rotate the signing key of tokens',
   RepairLoop: 'another controller reverts each repair of an object',
 } as const satisfies Record<string, string>;
 

@@ -150,6 +150,12 @@ export const pcfApiSpec = z
         message: 'components.auth needs auth.jwtSecretRef: it is the signing key of tokens',
         fieldPath: '.components.auth',
       },
+      {
+        rule: "!has(self.auth) || !has(self.auth.rotation) || !has(self.auth.rotation.interval) || !has(self.secrets) || self.secrets.onChange != 'Rollout'",
+        message:
+          'auth.rotation.interval needs secrets.onChange Reload: with Rollout each step of a rotation would start a delivery',
+        fieldPath: '.auth.rotation.interval',
+      },
       mountsHaveVolumes,
     ),
   );

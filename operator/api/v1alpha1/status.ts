@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { condition, longText, shortText, time } from './kubernetes.js';
 import { analysisStatus } from './status/analysis.js';
+import { authStatus } from './status/auth.js';
 
 const count = (description: string) => z.int().min(0).max(100_000).meta({ description, format: 'int32' });
 const percent = (description: string) => z.int().min(0).max(100).meta({ description, format: 'int32' });
@@ -325,6 +326,7 @@ export const pcfApiStatus = z.strictObject({
     .meta({ description: 'Finished deliveries, newest first.' }),
   migration: migrationStatus.optional().meta({ description: 'State of the database migrations.' }),
   analysis: analysisStatus.optional().meta({ description: 'Analysis of the new revision.' }),
+  auth: authStatus.optional().meta({ description: 'Signing keys of tokens, with `auth.rotation.interval`.' }),
   revisions: z
     .array(revisionStatus)
     .max(MAX_REVISIONS)

@@ -223,6 +223,17 @@ describe('Helm chart templates', function () {
     }
   });
 
+  it('grant create and patch of Secrets only with rbac.rotateSigningKeys', async () => {
+    const verbsOfSecrets = async (...args: string[]) => {
+      const roles = (await render(OPERATOR_CHART, ...args)).filter(({ kind }) => /Role$/.test(kind));
+      const rules = roles.flatMap(({ rules = [] }) => rules as { resources: string[]; verbs: string[] }[]);
+      return rules.filter(({ resources }) => resources.includes('secrets')).flatMap(({ verbs }) => verbs);
+    };
+    assert.deepEqual(await verbsOfSecrets(), ['list', 'watch']);
+    const expected = ['list', 'watch', 'create', 'patch'];
+    assert.deepEqual(await verbsOfSecrets('--set', 'rbac.rotateSigningKeys=true'), expected);
+  });
+
   it('keep the CRD on uninstall unless crds.keep is false', async () => {
     const crd = find(await render(OPERATOR_CHART), 'CustomResourceDefinition')!;
     const generated = parse(readFileSync('crds/pcf.dev_pcfapis.yaml', 'utf8'), {

@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { reporting } from '../../../operator/api/v1alpha1/spec/reporting.js';
 import { DeploymentRecorder } from '../../../operator/notify/deployment-recorder.js';
-import { pcfApi } from '../../support/fixtures.js';
-import { secretsFrom } from '../../support/secrets.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
+import { secretsFrom } from '../../support/fixtures/secrets.js';
 
 const END = { outcome: 'FAILED', finishedAt: '2026-11-23T12:30:00.000Z', reason: 'AnalysisFailed' } as const;
 const FAILURE = { failedSince: '2026-11-23T12:10:00.000Z' };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { undoPatch } from '../../../cli/undo-patch.js';
 import { podResources, topologySpread } from '../../../operator/api/v1alpha1/defaults.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { type PcfApiSpec, pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
@@ -106,6 +107,18 @@ describe('revision', () => {
   })) {
     it(`has the same name after a change of ${label}`, () => assert.equal(revisionName(pcfApi(spec)), name));
   }
+
+  it('has the same name and pods after a change of the rotation interval, and an undo keeps the interval', () => {
+    const rotated = (interval?: string) =>
+      pcfApi({
+        auth: { jwtSecretRef: { name: 'jwt', key: 'jwt-secret' }, rotation: { interval, overlap: '1h' } },
+      });
+    const [before, after] = [rotated(), rotated('720h')];
+    assert.equal(revisionName(after), revisionName(before));
+    assert.deepEqual(newRevision(after, 1), newRevision(before, 1));
+    const patch = undoPatch(after.spec, newRevision(before, 1).inputs!) as Pick<PcfApiSpec, 'auth'>;
+    assert.deepEqual(patch.auth?.rotation, { overlap: '1h' });
+  });
 
   const neutral: Partial<PcfApiSpec>[] = [
     { probes: {} },

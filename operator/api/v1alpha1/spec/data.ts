@@ -1,6 +1,6 @@
 /** Database, Redis, authentication and migrations of the API, and the source of its Secrets. */
 import { z } from 'zod';
-import { cel, duration, imageName, objectName, secretKeyRef } from '../kubernetes.js';
+import { cel, duration, durationWithin, imageName, objectName, secretKeyRef } from '../kubernetes.js';
 import { env, program, resources } from './pods.js';
 
 export const database = z.strictObject({
@@ -43,11 +43,38 @@ export const auth = z.strictObject({
   }),
   rotation: z
     .strictObject({
+      interval: durationWithin('1h', '8760h')
+        .optional()
+        .meta({
+          description:
+            'Time that a key signs tokens. The operator generates the Secret of `jwtSecretRef`, which must not exist, and rotates ' +
+            'its keys: a new key verifies tokens for `overlap` before it signs them, and for `overlap` after it was replaced. ' +
+            'Requires the value `rbac.rotateSigningKeys` of the Helm chart. Unset: the operator does not change the Secret.',
+          examples: ['720h'],
+        }),
       overlap: duration.default('24h').meta({
-        description: 'Time that tokens signed with a replaced key stay valid.',
+        description:
+          'Time that tokens signed with a replaced key stay valid. With `interval`, at least 15m: the lifetime of an access token ' +
+          '(10 minutes) and 5 minutes until all pods have read a changed Secret.',
         examples: ['24h'],
       }),
     })
+    .meta(
+      cel(
+        {
+          rule: "!has(self.interval) || duration(self.overlap) >= duration('15m')",
+          message:
+            'overlap must be at least 15m with interval: the lifetime of an access token, and the time until all pods have read a changed Secret',
+          fieldPath: '.overlap',
+        },
+        {
+          rule: '!has(self.interval) || duration(self.interval) - duration(self.overlap) >= duration(self.overlap)',
+          message:
+            'interval must be at least twice the overlap: a new key is announced after the old one is removed',
+          fieldPath: '.interval',
+        },
+      ),
+    )
     .optional()
     .meta({ description: 'Rotation of the signing key.' }),
 });
