@@ -197,4 +197,29 @@ spec:
       await kubectl.run(['delete', 'pod', hostname(), ...at, '--grace-period=0', '--force']);
     }
   });
+
+  it('wait needs permissions for PcfApis only, fails at its timeout, and ends at the promotion', async () => {
+    const { kubectl, cluster } = sandbox.parts;
+    const at = ['-n', api.namespace];
+    await kubectl.run(['create', 'serviceaccount', 'deliver', ...at]);
+    const verbs = '--verb=get,list,watch,patch';
+    await kubectl.run(['create', 'role', 'deliver', verbs, '--resource=pcfapis.pcf.dev', ...at]);
+    const account = `--serviceaccount=${api.namespace}:deliver`;
+    await kubectl.run(['create', 'rolebinding', 'deliver', '--role=deliver', account, ...at]);
+    const token = (await kubectl.run(['create', 'token', 'deliver', ...at])).trim();
+    const kubeconfig = join(sandbox.stateDir, 'kubeconfig-deliver');
+    cluster.writeKubeconfigFor(kubeconfig, 'deliver', token);
+    const wait = ['wait', api.name, '--image', image('1.1.0'), '--kubeconfig', kubeconfig, ...at];
+
+    await api.patch({ canaryWeight: 60 });
+    const late = await pcf([...wait, '--timeout', '1']);
+    assert.equal(late.code, 1);
+    assert.match(late.problems, /error: \S+:1\.1\.0 is not promoted after 1 s: .* receives \d+ %/);
+
+    const waiting = pcf([...wait, '--timeout', '60']);
+    await api.patch({ canaryWeight: 100 });
+    const { code, out, problems } = await waiting;
+    assert.equal(code, 0, problems);
+    assert.equal(out, `pcfapi.pcf.dev/api ${image('1.1.0')} promoted\n`);
+  });
 });
