@@ -5,7 +5,13 @@ import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
 import { PcfApiKind } from '../operator/resources/kinds.js';
 import { ResourceEventType } from '../operator/runtime/event-types.js';
 import { ResourceCache } from '../operator/runtime/resource-cache.js';
-import { type ClusterAccess, type ClusterOptions, clusterCommand, getPcfApi, withCluster } from './cluster.js';
+import {
+  type ClusterAccess,
+  type ClusterOptions,
+  clusterCommand,
+  getPcfApi,
+  withCluster,
+} from './cluster.js';
 import { CliError } from './output.js';
 
 export interface Goal {

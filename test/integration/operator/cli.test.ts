@@ -212,9 +212,10 @@ spec:
     const wait = ['wait', api.name, '--image', image('1.1.0'), '--kubeconfig', kubeconfig, ...at];
 
     await api.patch({ canaryWeight: 60 });
-    const late = await pcf([...wait, '--timeout', '1']);
+    await api.reason('CanaryHolding');
+    const late = await pcf([...wait, '--timeout', '3']);
     assert.equal(late.code, 1);
-    assert.match(late.problems, /error: \S+:1\.1\.0 is not promoted after 1 s: .* receives \d+ %/);
+    assert.match(late.problems, /error: \S+:1\.1\.0 is not promoted after 3 s: .* receives \d+ %/);
 
     const waiting = pcf([...wait, '--timeout', '60']);
     await api.patch({ canaryWeight: 100 });
