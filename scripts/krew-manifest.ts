@@ -17,7 +17,7 @@ export function krewManifest(repository: string, version: string, checksums: str
       homepage: `https://github.com/${repository}`,
       shortDescription: 'Inspect and control deliveries of PcfApis',
       description:
-        'Shows the status of PcfApis and controls their deliveries: weights, pauses, promotions,\naborts, rollbacks and migrations. The cluster needs pcf-operator.\n',
+        'Shows the status of PcfApis and controls their deliveries: weights, pauses, promotions, aborts, rollbacks and migrations. The cluster needs pcf-operator.\n',
       platforms: archives.map(([, sha256, file, os, arch]) => ({
         selector: { matchLabels: { os, arch } },
         uri: `https://github.com/${repository}/releases/download/v${version}/${file}`,

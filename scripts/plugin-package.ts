@@ -41,7 +41,7 @@ function packageOf(specifier: string): string {
 }
 
 /** Writes the package. Throws if a file imports a package that is no dependency of this repository. */
-export function writePluginPackage(version: string, folder: string): void {
+export function writePluginPackage(repository: string, version: string, folder: string): void {
   const { files, packages } = closureOf(ENTRY);
   const project = JSON.parse(readFileSync('package.json', 'utf8')) as {
     engines: object;
@@ -61,6 +61,8 @@ export function writePluginPackage(version: string, folder: string): void {
     version,
     description: 'kubectl plugin for PcfApis: status, weights, migrations and rollbacks of deliveries',
     license: 'Apache-2.0',
+    // npm compares it with the provenance.
+    repository: { type: 'git', url: `git+https://github.com/${repository}.git` },
     type: 'module',
     bin: { 'kubectl-pcf': ENTRY },
     engines: project.engines,

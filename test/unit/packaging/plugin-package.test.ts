@@ -22,7 +22,7 @@ describe('npm package of kubectl pcf', () => {
   const archive = join(folder, 'archive');
   before(() => {
     mkdirSync(archive);
-    writePluginPackage('1.2.3', archive);
+    writePluginPackage('acme/pcf-operator', '1.2.3', archive);
     symlinkSync(resolve('node_modules'), join(archive, 'node_modules'));
     copyFileSync('scripts/kubectl-pcf.sh', join(archive, 'kubectl-pcf'));
     symlinkSync(process.execPath, join(archive, 'node'));
@@ -40,11 +40,15 @@ describe('npm package of kubectl pcf', () => {
     });
 
   it('has the version of the release, and only the dependencies that it imports, with exact versions', () => {
-    const { version, dependencies } = JSON.parse(readFileSync(join(archive, 'package.json'), 'utf8')) as {
+    const { version, repository, dependencies } = JSON.parse(
+      readFileSync(join(archive, 'package.json'), 'utf8'),
+    ) as {
       version: string;
+      repository: { url: string };
       dependencies: Record<string, string>;
     };
     assert.equal(version, '1.2.3');
+    assert.equal(repository.url, 'git+https://github.com/acme/pcf-operator.git');
     for (const exact of Object.values(dependencies)) assert.match(exact, /^\d+\.\d+\.\d+/);
     assert.ok('commander' in dependencies);
     for (const name of ['fastify', 'typeorm', 'mocha']) assert.ok(!(name in dependencies), name);
