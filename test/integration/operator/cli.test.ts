@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { SecretKind } from '../../../operator/resources/kinds.js';
@@ -202,17 +203,17 @@ spec:
     const { kubectl, cluster } = sandbox.parts;
     const at = ['-n', api.namespace];
     await kubectl.run(['create', 'serviceaccount', 'deliver', ...at]);
-    const verbs = '--verb=get,list,watch,patch';
-    await kubectl.run(['create', 'role', 'deliver', verbs, '--resource=pcfapis.pcf.dev', ...at]);
+    const rbac = readFileSync('deploy/ci/rbac.yaml', 'utf8');
+    await kubectl.apply(rbac.replaceAll('namespace: platform', `namespace: ${api.namespace}`));
     const account = `--serviceaccount=${api.namespace}:deliver`;
-    await kubectl.run(['create', 'rolebinding', 'deliver', '--role=deliver', account, ...at]);
+    await kubectl.run(['create', 'rolebinding', 'deliver', '--role=pcf-deliver', account, ...at]);
     const token = (await kubectl.run(['create', 'token', 'deliver', ...at])).trim();
     const kubeconfig = join(sandbox.stateDir, 'kubeconfig-deliver');
     cluster.writeKubeconfigFor(kubeconfig, 'deliver', token);
     const wait = ['wait', api.name, '--image', image('1.1.0'), '--kubeconfig', kubeconfig, ...at];
 
-    await api.patch({ canaryWeight: 60 });
-    await api.reason('CanaryHolding');
+    await api.patch({ image: image('1.1.0'), canaryWeight: 60 });
+    await api.reason('CanaryHolding', 60_000);
     const late = await pcf([...wait, '--timeout', '3']);
     assert.equal(late.code, 1);
     assert.match(late.problems, /error: \S+:1\.1\.0 is not promoted after 3 s: .* receives \d+ %/);
@@ -222,5 +223,5 @@ spec:
     const { code, out, problems } = await waiting;
     assert.equal(code, 0, problems);
     assert.equal(out, `pcfapi.pcf.dev/api ${image('1.1.0')} promoted\n`);
-  });
+  }).timeout(180_000);
 });
