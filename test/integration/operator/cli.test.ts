@@ -214,9 +214,9 @@ spec:
 
     await api.patch({ image: image('1.1.0'), canaryWeight: 60 });
     await api.reason('CanaryHolding', 60_000);
-    const late = await pcf([...wait, '--timeout', '3']);
+    const late = await pcf([...wait, '--timeout', '10']);
     assert.equal(late.code, 1);
-    assert.match(late.problems, /error: \S+:1\.1\.0 is not promoted after 3 s: .* receives \d+ %/);
+    assert.match(late.problems, /error: \S+:1\.1\.0 is not promoted after 10 s: .* receives \d+ %/);
 
     const waiting = pcf([...wait, '--timeout', '60']);
     await api.patch({ canaryWeight: 100 });
