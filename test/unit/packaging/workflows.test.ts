@@ -108,6 +108,12 @@ describe('GitHub workflows', () => {
         }
       });
 
+      it('lists the variables that it reads in its first comment', () => {
+        const comment = text.slice(0, text.indexOf('\nname:'));
+        for (const [, name] of text.matchAll(/\bvars\.(\w+)/g))
+          assert.match(comment, new RegExp(`\\b${name}\\b`));
+      });
+
       it('limits the time of each job', () => {
         for (const [name, job] of jobs) assert.ok(job['timeout-minutes'], name);
       });
