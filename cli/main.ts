@@ -15,6 +15,7 @@ import { migrateCommand } from './migrate.js';
 import { CliError } from './output.js';
 import { renderCommand } from './render.js';
 import { statusCommand } from './status/command.js';
+import { waitCommand } from './wait.js';
 
 const program = new Command('kubectl-pcf')
   .description('Inspects PcfApi resources and controls their deliveries.')
@@ -29,6 +30,7 @@ const program = new Command('kubectl-pcf')
   .addCommand(retryCommand())
   .addCommand(undoCommand())
   .addCommand(adoptCommand())
+  .addCommand(waitCommand())
   .addCommand(historyCommand())
   .addCommand(migrateCommand())
   .addCommand(renderCommand())

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { SecretKind } from '../../../operator/resources/kinds.js';
@@ -197,4 +198,30 @@ spec:
       await kubectl.run(['delete', 'pod', hostname(), ...at, '--grace-period=0', '--force']);
     }
   });
+
+  it('wait needs permissions for PcfApis only, fails at its timeout, and ends at the promotion', async () => {
+    const { kubectl, cluster } = sandbox.parts;
+    const at = ['-n', api.namespace];
+    await kubectl.run(['create', 'serviceaccount', 'deliver', ...at]);
+    const rbac = readFileSync('deploy/ci/rbac.yaml', 'utf8');
+    await kubectl.apply(rbac.replaceAll('namespace: platform', `namespace: ${api.namespace}`));
+    const account = `--serviceaccount=${api.namespace}:deliver`;
+    await kubectl.run(['create', 'rolebinding', 'deliver', '--role=pcf-deliver', account, ...at]);
+    const token = (await kubectl.run(['create', 'token', 'deliver', ...at])).trim();
+    const kubeconfig = join(sandbox.stateDir, 'kubeconfig-deliver');
+    cluster.writeKubeconfigFor(kubeconfig, 'deliver', token);
+    const wait = ['wait', api.name, '--image', image('1.1.0'), '--kubeconfig', kubeconfig, ...at];
+
+    await api.patch({ image: image('1.1.0'), canaryWeight: 60 });
+    await api.reason('CanaryHolding', 60_000);
+    const late = await pcf([...wait, '--timeout', '10']);
+    assert.equal(late.code, 1);
+    assert.match(late.problems, /error: \S+:1\.1\.0 is not promoted after 10 s: .* receives \d+ %/);
+
+    const waiting = pcf([...wait, '--timeout', '60']);
+    await api.patch({ canaryWeight: 100 });
+    const { code, out, problems } = await waiting;
+    assert.equal(code, 0, problems);
+    assert.equal(out, `pcfapi.pcf.dev/api ${image('1.1.0')} promoted\n`);
+  }).timeout(180_000);
 });
