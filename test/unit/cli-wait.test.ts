@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Progress, progressOf } from '../../cli/wait.js';
 import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
-import { pcfApi } from '../support/fixtures.js';
+import { pcfApi } from '../support/fixtures/fixtures.js';
 
 const OLD = 'registry.example.com/pcf-api:1.0.0';
 const NEW = 'registry.example.com/pcf-api:1.1.0';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { systemProgram } from '../../support/system-program.js';
+import { systemProgram } from '../../support/processes/system-program.js';
 
 const SCRIPT = 'deploy/argocd/health.lua';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { objectsIn } from '../../support/helm.js';
+import { objectsIn } from '../../support/cluster/helm.js';
 
 const crd = parse(readFileSync('crds/pcf.dev_pcfapis.yaml', 'utf8')) as {
   spec: { group: string; names: { kind: string }; versions: { name: string; served: boolean }[] };
