@@ -14,6 +14,7 @@ import {
   isConflict,
   isForbidden,
   isInvalid,
+  isNotFound,
   type KubeClient,
   type KubeObject,
 } from '../runtime/kube-client.js';
@@ -55,7 +56,8 @@ export class SigningKeyWriter {
       await withObjectName(`Secret ${name}`, this.rotate(api, ref));
       return {};
     } catch (error) {
-      if (isConflict(error)) return { retryMs: CONFLICT_RETRY_MS };
+      // The Secret was changed, created or deleted after it was read.
+      if (isConflict(error) || isNotFound(error)) return { retryMs: CONFLICT_RETRY_MS };
       if (!isForbidden(error) && !isInvalid(error)) throw error;
       return { issue: rejectedWrite(api, name, error.message), retryMs: RETRY_MS };
     }

@@ -115,13 +115,15 @@ describe('SigningKeyWriter', () => {
     assert.deepEqual([scenario.keys, scenario.writes], [keys, 1]);
   });
 
-  it('does not overwrite a Secret that changed after it was read', async () => {
+  it('does not overwrite a Secret that was changed or deleted after it was read', async () => {
     const scenario = new Scenario();
     await scenario.reconcile();
     scenario.now += 9 * HOUR;
     const { stored, keys } = scenario;
-    scenario.fault = 409;
-    assert.deepEqual(await scenario.reconcile(), { retryMs: 1_000 });
+    for (const status of [409, 404]) {
+      scenario.fault = status;
+      assert.deepEqual(await scenario.reconcile(), { retryMs: 1_000 });
+    }
     assert.deepEqual([scenario.stored, scenario.keys], [stored, keys]);
   });
 
