@@ -1,7 +1,7 @@
 # One task definition per role and image. Secrets are references: ECS reads them when a task starts.
 
 locals {
-  ca_path      = "/etc/ssl/database/ca.pem"
+  ca_path      = "/etc/ssl/stores/database.pem"
   canary_image = coalesce(var.canary_image, var.image)
 
   tasks = {
@@ -89,7 +89,7 @@ resource "aws_ecs_task_definition" "this" {
       user                   = "0:0"
       readonlyRootFilesystem = true
       entryPoint             = ["node", "-e"]
-      command                = ["require('node:fs').writeFileSync('/ca/ca.pem', process.env.CA)"]
+      command                = ["require('node:fs').writeFileSync('/ca/database.pem', process.env.CA)"]
       environment            = [{ name = "CA", value = file(var.database_ca_file) }]
       mountPoints            = [{ sourceVolume = "ca", containerPath = "/ca" }]
     },
