@@ -32,7 +32,9 @@ function usedTypes(): string[] {
     .filter((file) => file.endsWith('.tf'))
     .map((file) => readFileSync(join('deploy/terraform', file), 'utf8'))
     .join('\n');
-  const types = [...text.matchAll(/^(resource|data) "([a-z]\w*)"/gm)].map(([, kind, type]) => `${kind} ${type}`);
+  const types = [...text.matchAll(/^(resource|data) "([a-z]\w*)"/gm)].map(
+    ([, kind, type]) => `${kind} ${type}`,
+  );
   return [...new Set(types)].filter((type) => !type.endsWith('terraform_data')).toSorted();
 }
 
@@ -60,55 +62,83 @@ function attributeType(type: string): unknown {
   return simple[name as keyof typeof simple] ?? 'dynamic';
 }
 
-function blockOf(interfaces: Map<string, Field[]>, name: string): Block {
-  const fields = interfaces.get(name) ?? [];
+/** Getters of each class: arguments again, and the computed attributes. */
+function gettersIn(declarations: string): Map<string, [name: string, type: string][]> {
+  const classes = declarations.matchAll(/^export declare class (\w+)[^{\n]*\{\n(.*?)^\}/gms);
+  const snakeCase = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return new Map(
+    [...classes].map(([, name, body]) => [
+      name!,
+      [...body!.matchAll(/^ {4}get (\w+)\(\): ([^;]+);/gm)]
+        .filter(([, property]) => !/^(internalValue|fqn|\w+Input)$/.test(property!))
+        .map(([, property, type]) => [snakeCase(property!), type!]),
+    ]),
+  );
+}
+
+type Declarations = {
+  interfaces: Map<string, Field[]>;
+  getters: Map<string, [name: string, type: string][]>;
+};
+
+/** The block of an interface, with the computed attributes of its class. */
+function blockOf(declarations: Declarations, name: string, className: string): Block {
+  const fields = declarations.interfaces.get(name) ?? [];
+  const names = new Set(fields.map((field) => field.name));
+  const computed = (declarations.getters.get(className) ?? []).filter(([getter]) => !names.has(getter));
   const nested = fields.filter(({ isBlock }) => isBlock);
   return {
-    attributes: Object.fromEntries(
-      fields
+    attributes: Object.fromEntries([
+      ...computed.map(([getter, type]) => [getter, { type: attributeType(type), computed: true }]),
+      ...fields
         .filter(({ isBlock }) => !isBlock)
         .map(({ name, required, type }) => [
           name,
-          { type: attributeType(type), ...(required ? { required: true } : { optional: true, computed: true }) },
-        ]),
-    ),
-    ...(nested.length > 0 && {
-      block_types: Object.fromEntries(
-        nested.map(({ name, required, type }) => [
-          name,
           {
-            nesting_mode: name === 'timeouts' ? 'single' : 'list',
-            ...(required && { min_items: 1 }),
-            ...(!type.includes('[]') && name !== 'timeouts' && { max_items: 1 }),
-            block: blockOf(interfaces, /^\w+/.exec(type)![0]),
+            type: attributeType(type),
+            ...(required ? { required: true } : { optional: true, computed: true }),
           },
         ]),
+    ]),
+    ...(nested.length > 0 && {
+      block_types: Object.fromEntries(
+        nested.map(({ name, required, type }) => [name, nestedBlock(declarations, name, required, type)]),
       ),
     }),
   };
 }
 
-const snakeCase = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+function nestedBlock(declarations: Declarations, name: string, required: boolean, type: string): NestedBlock {
+  const element = /^\w+/.exec(type)![0];
+  const isSingle = name === 'timeouts';
+  return {
+    nesting_mode: isSingle ? 'single' : 'list',
+    ...(required && { min_items: 1 }),
+    ...(!type.includes('[]') && !isSingle && { max_items: 1 }),
+    block: blockOf(declarations, element, `${element}OutputReference`),
+  };
+}
 
-/** The schema of a resource: its arguments, and its computed attributes, which are getters of the class. */
+/** The schema of a resource in its folder of the package. */
 function schemaOf(folder: string): Block {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.d.ts'));
-  const texts = files.map((file) => readFileSync(join(folder, file), 'utf8'));
-  const config = /^export interface (\w+Config) extends cdktf\.TerraformMetaArguments/m;
-  const main = texts.find((text) => config.test(text))!;
-  const block = blockOf(interfacesIn(texts.join('\n')), config.exec(main)![1]!);
-  const resource = main.slice(main.search(/^export declare class \w+ extends cdktf\.Terraform(Resource|DataSource)/m));
-  for (const [, property, type] of resource.matchAll(/^ {4}get (\w+)\(\): ([^;]+);/gm)) {
-    const name = snakeCase(property!);
-    if (name.endsWith('_input') || name in block.attributes || name in (block.block_types ?? {})) continue;
-    block.attributes[name] = { type: attributeType(type!), computed: true };
-  }
-  return block;
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const text = files
+    .filter((file) => file.endsWith('.d.ts'))
+    .map((file) => readFileSync(join(folder, file), 'utf8'))
+    .join('\n');
+  const config = /^export interface (\w+) extends cdktf\.TerraformMetaArguments/m.exec(text)![1]!;
+  const resource = /^export declare class (\w+) extends cdktf\.Terraform(?:Resource|DataSource)/m.exec(
+    text,
+  )![1]!;
+  return blockOf({ interfaces: interfacesIn(text), getters: gettersIn(text) }, config, resource);
 }
 
 /** Downloads a package without its dependencies and returns its folder. */
 function download(name: string, folder: string): string {
-  const archive = execFileSync('npm', ['pack', '--silent', '--ignore-scripts', name], { cwd: folder, encoding: 'utf8' });
+  const archive = execFileSync('npm', ['pack', '--silent', '--ignore-scripts', name], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
   const target = mkdtempSync(join(folder, 'package-'));
   execFileSync('tar', ['-xzf', join(folder, archive.trim()), '-C', target, '--strip-components=1']);
   return target;

@@ -29,8 +29,7 @@ module "data" {
   labels                = local.labels
   postgres_version      = var.postgres_version
   database_tier         = var.database_tier
-  redis_node_type       = var.redis_node_type
-  redis_shards          = var.redis_shards
+  redis_memory_gb       = var.redis_memory_gb
   highly_available      = var.highly_available
   backup_retention_days = var.backup_retention_days
   deletion_protection   = var.deletion_protection

@@ -3,7 +3,6 @@
 locals {
   env = {
     PCF_API__ENVIRONMENT    = var.environment
-    PCF_API__REDIS__MODE    = "cluster"
     PCF_API__REDIS__CA_FILE = "/etc/ssl/redis/ca.pem"
     # Cloud Run is the only proxy: its X-Forwarded-For identifies clients.
     PCF_API__SERVER__TRUSTED_PROXIES = "1"

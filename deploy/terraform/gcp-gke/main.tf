@@ -19,8 +19,7 @@ module "data" {
   labels                = local.labels
   postgres_version      = var.postgres_version
   database_tier         = var.database_tier
-  redis_node_type       = var.redis_node_type
-  redis_shards          = var.redis_shards
+  redis_memory_gb       = var.redis_memory_gb
   highly_available      = var.highly_available
   backup_retention_days = var.backup_retention_days
   deletion_protection   = var.deletion_protection
@@ -119,7 +118,7 @@ module "kubernetes" {
   secret_name     = google_secret_manager_secret.this.secret_id
   secret_store    = { gcpsm = { projectID = var.project } } # as the ServiceAccount of the controller
   ca_files        = module.data.ca_files
-  redis_mode      = "Cluster"
+  redis_mode      = "Standalone"
   internal_cidr   = var.proxy_cidr
   monitoring_cidr = var.monitoring_cidr
 
@@ -127,6 +126,7 @@ module "kubernetes" {
   api_values = merge({
     traffic      = { provider = "GatewayAPI", gatewayClassName = "gke-l7-regional-external-managed", hosts = [var.domain_name] }
     tls          = var.tls
+    network      = { ingressFrom = [{ cidr = var.proxy_cidr }], metricsFrom = [{ cidr = var.monitoring_cidr }], redis = { ports = [6378] } } # TLS
     env          = [{ name = "PCF_API__REDIS__CA_FILE", value = "/etc/ssl/stores/redis.pem" }]
     autoscaling  = { horizontal = { minReplicas = var.min_pods, maxReplicas = var.max_pods, cpu = 70, memory = 80 } }
     availability = { topologySpread = "Zone" }

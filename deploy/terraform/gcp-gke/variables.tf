@@ -123,20 +123,14 @@ variable "database_tier" {
   default     = "db-custom-2-8192"
 }
 
-variable "redis_node_type" {
-  description = "Node type of Redis."
-  type        = string
-  default     = "REDIS_STANDARD_SMALL"
-}
-
-variable "redis_shards" {
-  description = "Number of shards of Redis."
+variable "redis_memory_gb" {
+  description = "Memory of Redis in GiB."
   type        = number
-  default     = 3
+  default     = 5
 }
 
 variable "highly_available" {
-  description = "A standby and a replica of PostgreSQL, and replicas of Redis."
+  description = "A standby and a replica of PostgreSQL, and a replica of Redis."
   type        = bool
   default     = true
 }

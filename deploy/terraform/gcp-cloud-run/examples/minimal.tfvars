@@ -9,5 +9,5 @@ highly_available      = false
 min_instances         = 1
 max_instances         = 2
 database_tier         = "db-custom-1-3840"
-redis_node_type       = "REDIS_SHARED_CORE_NANO"
+redis_memory_gb       = 1
 backup_retention_days = 1

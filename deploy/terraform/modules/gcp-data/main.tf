@@ -1,4 +1,4 @@
-# PostgreSQL with a replica, and Redis Cluster, both with private addresses and TLS only. The values of the secrets are
+# PostgreSQL with a replica, and Redis, both with private addresses and TLS only. The values of the secrets are
 # an ephemeral output: the root writes them to Secret Manager by write-only arguments, so no state contains them.
 
 locals {
@@ -103,29 +103,24 @@ resource "google_sql_user" "this" {
   deletion_policy     = "ABANDON"
 }
 
-# Without AUTH: Memorystore Cluster supports IAM tokens only, which the API does not. TLS and the private network,
+# A primary with replicas, not Memorystore for Redis Cluster: its nodes use 2,048 ports, which no NetworkPolicy of a
+# PcfApi lists. Without AUTH: the provider would write the generated string to the state. TLS, and the private network,
 # which only workloads of this VPC reach, protect it.
-resource "google_redis_cluster" "this" {
-  name                        = var.name
-  region                      = var.region
-  shard_count                 = var.redis_shards
-  replica_count               = var.highly_available ? 1 : 0
-  node_type                   = var.redis_node_type
-  authorization_mode          = "AUTH_MODE_DISABLED"
-  transit_encryption_mode     = "TRANSIT_ENCRYPTION_MODE_SERVER_AUTHENTICATION"
-  deletion_protection_enabled = var.deletion_protection
+resource "google_redis_instance" "this" {
+  name                    = var.name
+  region                  = var.region
+  tier                    = var.highly_available ? "STANDARD_HA" : "BASIC"
+  memory_size_gb          = var.redis_memory_gb
+  redis_version           = "REDIS_7_2"
+  authorized_network      = var.network_id
+  connect_mode            = "PRIVATE_SERVICE_ACCESS"
+  transit_encryption_mode = "SERVER_AUTHENTICATION"
   # Redis stores the job queues, which must not be evicted.
   redis_configs = { "maxmemory-policy" = "noeviction" }
-
-  psc_configs {
-    network = var.network_id
-  }
+  labels        = var.labels
 
   persistence_config {
-    mode = "AOF"
-
-    aof_config {
-      append_fsync = "EVERYSEC"
-    }
+    persistence_mode    = "RDB"
+    rdb_snapshot_period = "ONE_HOUR"
   }
 }

@@ -4,7 +4,7 @@ output "secrets" {
   value = jsonencode({
     "database-url"         = "${local.url_prefix}@${google_sql_database_instance.primary.private_ip_address}:5432/pcf?${local.url_query}"
     "database-replica-url" = "${local.url_prefix}@${try(google_sql_database_instance.replica[0], google_sql_database_instance.primary).private_ip_address}:5432/pcf?${local.url_query}"
-    "redis-url"            = "rediss://${google_redis_cluster.this.discovery_endpoints[0].address}:6379"
+    "redis-url"            = "rediss://${google_redis_instance.this.host}:${google_redis_instance.this.port}"
     "jwt-secret"           = ephemeral.random_password.jwt.result
   })
   depends_on = [google_sql_user.this, google_sql_database.this]
@@ -14,6 +14,6 @@ output "ca_files" {
   description = "CA certificates of the data stores in PEM format, by file name. They are public."
   value = {
     "database.pem" = join("\n", [for instance in local.instances : instance.server_ca_cert[0].cert])
-    "redis.pem"    = join("\n", flatten(google_redis_cluster.this.managed_server_ca[0].ca_certs[*].certificates))
+    "redis.pem"    = join("\n", google_redis_instance.this.server_ca_certs[*].cert)
   }
 }

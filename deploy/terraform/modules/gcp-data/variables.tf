@@ -9,7 +9,7 @@ variable "region" {
 }
 
 variable "network_id" {
-  description = "VPC with private services access and a service connection policy for Redis."
+  description = "VPC with private services access."
   type        = string
 }
 
@@ -33,18 +33,13 @@ variable "database_tier" {
   type        = string
 }
 
-variable "redis_node_type" {
-  description = "Node type of Redis."
-  type        = string
-}
-
-variable "redis_shards" {
-  description = "Number of shards of Redis."
+variable "redis_memory_gb" {
+  description = "Memory of Redis in GiB."
   type        = number
 }
 
 variable "highly_available" {
-  description = "A standby in another zone and a replica of PostgreSQL, and a replica of each shard of Redis."
+  description = "A standby in another zone and a replica of PostgreSQL, and a replica of Redis."
   type        = bool
 }
 

@@ -33,7 +33,7 @@ resource "google_compute_router_nat" "this" {
   source_subnetwork_ip_ranges_to_nat = "ALL_SUBNETWORKS_ALL_IP_RANGES"
 }
 
-# Cloud SQL: private services access.
+# Cloud SQL and Memorystore: private services access.
 resource "google_compute_global_address" "services" {
   name          = "${var.name}-services"
   network       = google_compute_network.this.id
@@ -47,16 +47,4 @@ resource "google_service_networking_connection" "this" {
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = [google_compute_global_address.services.name]
   deletion_policy         = "ABANDON"
-}
-
-# Memorystore for Redis Cluster: Private Service Connect.
-resource "google_network_connectivity_service_connection_policy" "redis" {
-  name          = "${var.name}-redis"
-  location      = var.region
-  network       = google_compute_network.this.id
-  service_class = "gcp-memorystore-redis"
-
-  psc_config {
-    subnetworks = [google_compute_subnetwork.this.id]
-  }
 }

@@ -1,8 +1,8 @@
-# Data stores and workloads wait for the connections to the network of Google.
+# Data stores and workloads wait for the connection to the network of Google.
 output "network_id" {
   description = "ID of the VPC."
   value       = google_compute_network.this.id
-  depends_on  = [google_service_networking_connection.this, google_network_connectivity_service_connection_policy.redis]
+  depends_on  = [google_service_networking_connection.this]
 }
 
 output "subnetwork_id" {

@@ -43,6 +43,7 @@ variable "secret_name" {
 variable "ca_files" {
   description = "CA certificates of the data stores in PEM format, by file name. Mounted at /etc/ssl/stores."
   type        = map(string)
+  default     = {}
 }
 
 variable "redis_mode" {
