@@ -1,0 +1,6 @@
+# State: encrypted, versioned (a setting of the bucket) and locked.
+bucket       = "example-terraform-state"
+key          = "pcf-api/aws-eks.tfstate"
+region       = "eu-central-1"
+encrypt      = true
+use_lockfile = true

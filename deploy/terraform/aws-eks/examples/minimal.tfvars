@@ -1,0 +1,18 @@
+# Two zones, no standby: for tests, not for production.
+region           = "eu-central-1"
+image            = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/pcf-api/api:1.0.0"
+operator_image   = { repository = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/pcf-api/operator", tag = "1.0.0" }
+environment      = "staging"
+domain_name      = "api.staging.example.com"
+zone_id          = "Z0123456789EXAMPLE"
+database_ca_file = "eu-central-1-bundle.pem"
+api_server_cidrs = ["192.0.2.10/32"]
+
+zones                   = 2
+highly_available        = false
+min_pods                = 1
+max_pods                = 2
+database_instance_class = "db.t4g.small"
+redis_node_type         = "cache.t4g.small"
+redis_shards            = 1
+backup_retention_days   = 1

@@ -1,0 +1,14 @@
+terraform {
+  required_version = ">= 1.11" # write-only arguments and ephemeral resources
+
+  required_providers {
+    azurerm = {
+      source  = "hashicorp/azurerm"
+      version = ">= 4.50, < 5.0"
+    }
+    random = {
+      source  = "hashicorp/random"
+      version = ">= 3.7, < 4.0"
+    }
+  }
+}
