@@ -14,7 +14,7 @@ export function textsOf(path: string, content: string): Text[] {
   if (/\.(ts|js|mjs)$/.test(path)) return textsOfCode(content);
   if (path.endsWith('.md')) return textsOfMarkdown(content);
   if (path.endsWith('.graphql')) return descriptionsOf(content);
-  if (/\.(ya?ml|toml)$|(^|\/)Dockerfile/.test(path)) return textsOfYaml(content);
+  if (/\.(ya?ml|toml|tf|tfvars|hcl)$|(^|\/)Dockerfile/.test(path)) return textsOfYaml(content);
   return [];
 }
 

@@ -1,7 +1,8 @@
 # EKS in Auto Mode: AWS runs the nodes, the load balancer controller and the Pod Identity agent.
 
 locals {
-  cluster_name = var.existing_cluster == null ? aws_eks_cluster.this[0].name : var.existing_cluster.name
+  # The id, not the name: the id is unknown until the cluster exists, so the data source below is not read before.
+  cluster_name = var.existing_cluster == null ? aws_eks_cluster.this[0].id : var.existing_cluster.name
 
   roles = {
     cluster = {
@@ -129,6 +130,7 @@ data "aws_eks_cluster" "this" {
 
 # The HorizontalPodAutoscaler reads the metrics of the pods from it.
 resource "aws_eks_addon" "metrics_server" {
+  count        = var.existing_cluster == null ? 1 : 0
   cluster_name = local.cluster_name
   addon_name   = "metrics-server"
 }

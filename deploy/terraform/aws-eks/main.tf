@@ -77,7 +77,7 @@ module "kubernetes" {
   redis_mode      = "Cluster"
   internal_cidr   = var.internal_cidr
   monitoring_cidr = var.monitoring_cidr
-  objects         = local.objects
+  objects         = [for object in local.objects : object if var.existing_cluster == null]
 
   # Without a mesh the weight of a canary is its share of the ready pods. For exact weights install Istio or a
   # gateway, and set traffic in api_values.

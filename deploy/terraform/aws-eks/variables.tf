@@ -65,7 +65,7 @@ variable "max_pods" {
 # Cluster
 
 variable "existing_cluster" {
-  description = "Existing EKS cluster with its private subnets. It needs the Pod Identity agent and the load balancer controller, or Auto Mode. Null: creates a cluster."
+  description = "Existing EKS cluster with its private subnets. The README lists its requirements. Null: creates a cluster."
   type        = object({ name = string, vpc_id = string, subnet_ids = list(string) })
   default     = null
 }

@@ -4,7 +4,7 @@ terraform {
   required_providers {
     azurerm = {
       source  = "hashicorp/azurerm"
-      version = ">= 4.50, < 5.0"
+      version = ">= 4.55, < 5.0"
     }
     random = {
       source  = "hashicorp/random"
