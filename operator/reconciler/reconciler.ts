@@ -1,4 +1,5 @@
 /** observe → plan → apply → report. Decisions are made in delivery/, objects in resources/ and traffic/. */
+import { inSpan } from '../../contract/tracing/tracing.js';
 import { FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { inEffect } from '../delivery/plan.js';
@@ -74,10 +75,10 @@ export class Reconciler {
   }
 
   private async deliver(api: PcfApi): Promise<ReconcileResult> {
-    const observed = await this.observe(api);
-    const planned = this.plan(observed);
-    const { applied, error } = await this.apply(planned);
-    return this.report(planned, applied, error);
+    const observed = await inSpan('observe', {}, () => this.observe(api));
+    const planned = await inSpan('plan', {}, async () => this.plan(observed));
+    const { applied, error } = await inSpan('apply', {}, () => this.apply(planned));
+    return inSpan('report', {}, () => this.report(planned, applied, error));
   }
 
   private async observe(given: PcfApi): Promise<Observed> {
