@@ -19,12 +19,24 @@ try {
   } else {
     // Imported late: it imports client-node, most of which slim-client.js excludes.
     const { PcfOperator } = await import('./operator.js');
+    const stopTracing = await startTracing();
     const operator = new PcfOperator(settings, log);
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => operator.stop());
-    await operator.start();
+    await operator.start().finally(() => stopTracing?.());
   }
 } catch (error) {
   log.fatal({ err: error }, 'operator failed');
   process.exitCode = 1;
 }
 setTimeout(() => process.exit(), EXIT_DEADLINE_MS).unref();
+
+/** Without an endpoint, the SDK is not loaded. */
+async function startTracing(): Promise<(() => Promise<void>) | undefined> {
+  if (!settings.tracing) return undefined;
+  const { startExport } = await import('../contract/tracing/start-tracing.js');
+  return startExport({
+    ...settings.tracing,
+    resource: { 'service.name': 'pcf-operator' },
+    onFailure: (err) => log.warn({ err }, 'exporting spans failed, spans are lost'),
+  });
+}

@@ -31,6 +31,7 @@ import { Caches, instanceKey } from './reconciler/caches.js';
 import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
 import { Metrics } from './reconciler/pcfapi-metrics.js';
 import { PodCreationEvents } from './reconciler/pod-creation-events.js';
+import { inReconcileSpan, inRequestSpan } from './reconciler/reconcile-span.js';
 import { Reconciler } from './reconciler/reconciler.js';
 import { SigningKeyWriter } from './reconciler/signing-key-writer.js';
 import { Applier } from './runtime/apply.js';
@@ -101,6 +102,7 @@ export class PcfOperator extends dotI.default {
       limiter: kubeApiQps > 0 ? new TokenBucket(kubeApiQps, kubeApiBurst) : undefined,
       guardWrite: () => this.guard(),
       writeSignal: () => (settings.leaderElection ? this.elector.signal : undefined),
+      inRequestSpan,
     });
     const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = settings;
     const lease = {
@@ -273,7 +275,7 @@ export class PcfOperator extends dotI.default {
     return new Controller({
       name: 'pcfapi',
       workers: this.settings.concurrency,
-      reconcile: (key) => reconciler.reconcile(key),
+      reconcile: (key) => inReconcileSpan(key, this.caches, () => reconciler.reconcile(key)),
       logger: this.log,
       registry: this.registry,
     });

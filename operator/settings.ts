@@ -29,6 +29,8 @@ export interface OperatorSettings {
   /** Port of the dashboard on 127.0.0.1; 0: disabled. */
   dashboardPort: number;
   logLevel: string;
+  /** Unset: no spans are exported. */
+  tracing?: { url: string; sampleRatio: number };
 }
 
 interface Flags {
@@ -46,6 +48,8 @@ interface Flags {
   logLevel: string;
   resync: number;
   kubeApiBurst?: number;
+  otlpEndpoint: string;
+  traceSampleRatio: number;
 }
 
 const NO_LEADER_ELECTION = 'PCF_NO_LEADER_ELECTION';
@@ -74,8 +78,9 @@ export function readSettings(argv: readonly string[]): OperatorSettings {
     .showHelpAfterError('(pcf-operator --help lists the flags)')
     .addHelpText('after', examples)
     .parse([...argv]);
-  const { namespace, resync, kubeApiBurst, leaseDuration, renewDeadline, retryPeriod, ...flags } =
+  const { namespace, resync, kubeApiBurst, leaseDuration, renewDeadline, retryPeriod, ...others } =
     command.opts<Flags>();
+  const { otlpEndpoint, traceSampleRatio, ...flags } = others;
   // commander ignores the value of the variable of a boolean flag, even "false".
   if (command.getOptionValueSource('leaderElection') === 'env')
     flags.leaderElection = !booleanIn(NO_LEADER_ELECTION, command);
@@ -93,6 +98,7 @@ export function readSettings(argv: readonly string[]): OperatorSettings {
     renewDeadlineMs: renewDeadline,
     retryPeriodMs: retryPeriod,
     kubeApiBurst: kubeApiBurst ?? 2 * flags.kubeApiQps,
+    ...(otlpEndpoint ? { tracing: { url: tracesUrl(otlpEndpoint), sampleRatio: traceSampleRatio } } : {}),
   };
 }
 
@@ -193,6 +199,20 @@ function optionsOf(command: Command): Command {
         .default(0),
     )
     .addOption(
+      option(
+        '--otlp-endpoint <url>',
+        'OTLP/HTTP collector for traces of reconciles, such as http://collector:4318 (default: no traces)',
+        'OTEL_EXPORTER_OTLP_ENDPOINT',
+      )
+        .argParser(httpUrl)
+        .default('', 'none'),
+    )
+    .addOption(
+      option('--trace-sample-ratio <ratio>', 'share of reconciles that are traced', 'OTEL_TRACES_SAMPLER_ARG')
+        .argParser(ratio)
+        .default(1),
+    )
+    .addOption(
       option('--log-level <level>', 'log level', 'PCF_LOG_LEVEL')
         .choices(['trace', 'debug', 'info', 'warn', 'error'])
         .default('info'),
@@ -221,6 +241,22 @@ function duration(text: string): number {
   const isOne = durationSchema.safeParse(text).success && durationMs(text) > 0;
   if (!isOne) throw new InvalidArgumentError('It must be a duration such as 30s, 10m or 1h.');
   return durationMs(text);
+}
+
+/** Empty: unset, as in all variables of OpenTelemetry. */
+function httpUrl(text: string): string {
+  if (text === '' || /^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text;
+  throw new InvalidArgumentError('It must be a URL such as http://collector:4318.');
+}
+
+function ratio(text: string): number {
+  const value = Number(text === '' ? 1 : text);
+  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('It must be a number from 0 to 1.');
+  return value;
+}
+
+function tracesUrl(endpoint: string): string {
+  return `${endpoint.replace(/\/$/, '')}/v1/traces`;
 }
 
 function resync(text: string): number {

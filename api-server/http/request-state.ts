@@ -4,10 +4,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Span } from '@opentelemetry/api';
 import type { FastifyRequest } from 'fastify';
 import { HEADERS } from '../../contract/image.js';
+import { isTracing, startSpan, withSpan } from '../../contract/tracing/tracing.js';
 import type { Database } from '../database/database.js';
 import { type DatabaseSession, databaseSession } from '../database/pool/session.js';
 import { type RequestContext, requestContext } from '../observability/logging/request-context.js';
-import { isTracing, startSpan, withSpan } from '../observability/tracing/tracing.js';
 
 export interface RequestState {
   context: RequestContext;

@@ -1,7 +1,8 @@
 /** Annotates each deployment in Grafana, from its start to its finish. */
+
+import { inSpan, traceHeaders } from '../../contract/tracing/tracing.js';
 import type { Settings } from '../config/schema.js';
 import type { Secret } from '../config/secret.js';
-import { inSpan, traceHeaders } from '../observability/tracing/tracing.js';
 import { HopelessJobError, type JobContext, type JobDefinition, type JobOptions } from './job.js';
 
 /** A deployment with the fields of its annotation. */

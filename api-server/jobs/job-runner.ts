@@ -1,9 +1,9 @@
 /** Runs the jobs of this process: one queue per kind of job. */
 import { type Job, type Queue, UnrecoverableError, Worker } from 'bullmq';
+import { inSpan } from '../../contract/tracing/tracing.js';
 import { backoffMs } from '../backoff.js';
 import type { Settings } from '../config/schema.js';
 import type { Logger } from '../observability/logging/logger.js';
-import { inSpan } from '../observability/tracing/tracing.js';
 import type { RedisClient } from '../redis/redis.js';
 import { HopelessJobError, type JobDefinition, type JobOptions, type Retries } from './job.js';
 import type { JobMetrics } from './job-metrics.js';

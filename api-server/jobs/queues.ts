@@ -1,7 +1,7 @@
 /** BullMQ queues with shared options. */
 import { Queue, type JobsOptions as QueueOptions } from 'bullmq';
+import { traceHeaders } from '../../contract/tracing/tracing.js';
 import type { Settings } from '../config/schema.js';
-import { traceHeaders } from '../observability/tracing/tracing.js';
 import type { RedisClient } from '../redis/redis.js';
 import type { JobOptions } from './job.js';
 

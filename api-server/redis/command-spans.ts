@@ -1,5 +1,5 @@
 import type { Cluster, Command, Redis } from 'ioredis';
-import { inSpan, isTracing } from '../observability/tracing/tracing.js';
+import { inSpan, isTracing } from '../../contract/tracing/tracing.js';
 
 /**
  * Creates a span per command when tracing is enabled. It contains only the command name: keys and

@@ -5,13 +5,15 @@ import { backoffMs } from '../backoff.js';
 import type { Settings } from '../config/schema.js';
 import { Secret } from '../config/secret.js';
 import type { Logger } from '../observability/logging/logger.js';
+import { addCircuit, isCircuitOpen } from './circuit.js';
 import { traceCommands } from './command-spans.js';
 import { parseRedisUrl, type RedisAddress } from './redis-url.js';
 import { FailoverSafeConnector } from './sentinel-connector.js';
 
 export type RedisClient = Redis | Cluster;
 
-export type RedisState = 'ready' | 'unavailable' | 'not configured';
+/** `unresponsive`: the circuit breaker is open, because commands timed out. */
+export type RedisState = 'ready' | 'unresponsive' | 'unavailable' | 'not configured';
 
 /**
  * `commands`: commands fail immediately while Redis is unavailable, because requests must not wait
@@ -32,6 +34,7 @@ export function createRedis(
   const address = parseRedisUrl(redis.url);
   const client = connect(redis, address, optionsFor(redis, address, use), use);
   logStates(client, log);
+  if (use === 'commands') addCircuit(client, log);
   traceCommands(client);
   if (redis.url_file) followCredentials(client, new Secret(redis.url, { file: redis.url_file, log }), log);
   return client;
@@ -39,6 +42,7 @@ export function createRedis(
 
 export function redisState(client: RedisClient | undefined): RedisState {
   if (!client) return 'not configured';
+  if (isCircuitOpen(client)) return 'unresponsive';
   return client.status === 'ready' ? 'ready' : 'unavailable';
 }
 

@@ -23,8 +23,8 @@ import { RefreshTokens } from '../modules/login/refresh-tokens.js';
 import { createLogger, type Logger } from '../observability/logging/logger.js';
 import { createMetrics } from '../observability/metrics/metrics.js';
 import { createMetricsServer } from '../observability/metrics/metrics-server.js';
-import { addReadyGauge } from '../observability/metrics/ready-gauge.js';
 import { closeRedis, createRedis, redisState } from '../redis/redis.js';
+import { addRedisGauges } from '../redis/redis-metrics.js';
 import { createDatabase } from './create-database.js';
 
 /** Serves the login until SIGTERM. Throws ConfigError for invalid settings. */
@@ -53,7 +53,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const metrics = createMetrics({ version, revision });
   const database = await createDatabase(settings, metrics, log);
   const redis = createRedis(settings, log);
-  addReadyGauge(metrics.registry, 'redis', () => redisState(redis) === 'ready');
+  addRedisGauges(metrics.registry, redis);
   const readiness = new Readiness({
     database: () => database.monitor.status,
     redis: () => redisState(redis),

@@ -40,9 +40,9 @@ import { IdentityTable } from '../modules/users/identity-table.js';
 import { createLogger, type Logger } from '../observability/logging/logger.js';
 import { createMetrics } from '../observability/metrics/metrics.js';
 import { createMetricsServer } from '../observability/metrics/metrics-server.js';
-import { addReadyGauge } from '../observability/metrics/ready-gauge.js';
 import { traceResolvers } from '../observability/tracing/resolver-spans.js';
 import { closeRedis, createRedis, type RedisClient, redisState } from '../redis/redis.js';
+import { addRedisGauges } from '../redis/redis-metrics.js';
 import { createDatabase } from './create-database.js';
 import { createSignal } from './create-signal.js';
 import { housekeepingJobs } from './housekeeping.js';
@@ -81,7 +81,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const metrics = createMetrics({ version, revision });
   const redis = createRedis(settings, log);
   const database = await createDatabase(settings, metrics, log, redis);
-  addReadyGauge(metrics.registry, 'redis', () => redisState(redis) === 'ready');
+  addRedisGauges(metrics.registry, redis);
   const readiness = new Readiness({
     database: () => database.monitor.status,
     redis: () => redisState(redis),

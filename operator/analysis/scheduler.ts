@@ -3,7 +3,9 @@
  * requeued after a measurement. Results are kept until a later measurement is due, so that a failed write of
  * the status loses no result. After a crash, missing measurements are due again.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Logger } from 'pino';
+import { inChildSpan } from '../../contract/tracing/tracing.js';
 import type { AnalysisMetrics } from './analysis-metrics.js';
 import type { Due, Measurement } from './analysis-model.js';
 import { type Evaluation, evaluate } from './bounds.js';
@@ -32,6 +34,8 @@ interface Task {
   id: string;
   request: Request;
   abort: AbortController;
+  /** Runs work in the trace of the reconcile that scheduled the measurement. */
+  inTrace: <T>(work: () => T) => T;
   measurement?: Measurement;
 }
 
@@ -68,7 +72,7 @@ export class AnalysisScheduler {
       const id = idOf(request.subject.revision, request.due);
       if (tasks.get(name)?.id === id) continue;
       this.drop(tasks, name);
-      const task = { key, id, request, abort: new AbortController() };
+      const task = { key, id, request, abort: new AbortController(), inTrace: AsyncLocalStorage.snapshot() };
       tasks.set(name, task);
       this.waiting[providerType(request.metric)].push(task);
     }
@@ -122,7 +126,7 @@ export class AnalysisScheduler {
     const begunAt = new Date(now()).toISOString();
     // Providers use the wall clock, so the time of the query is wall clock time.
     const request = { ...task.request, at: Date.now() };
-    const evaluation = await this.measure(provider, request, task.abort.signal);
+    const evaluation = await task.inTrace(() => this.measure(provider, request, task.abort.signal));
     end();
     metrics.inFlight.dec(labels);
     this.running[type] -= 1;
@@ -142,8 +146,13 @@ export class AnalysisScheduler {
     const { promise: ended, reject } = Promise.withResolvers<never>();
     const end = () => reject(new Error('timeout of the measurement'));
     either.addEventListener('abort', end, { once: true });
+    const attributes = { 'pcf.analysis.metric': metric.name };
+    const reading = () =>
+      inChildSpan(`measure ${provider.type}`, { kind: 'client', attributes }, () =>
+        provider.measure(request, either),
+      );
     try {
-      return evaluate(metric.spec, await Promise.race([provider.measure(request, either), ended]));
+      return evaluate(metric.spec, await Promise.race([reading(), ended]));
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
       const { namespace, name } = request.subject;

@@ -3,6 +3,7 @@
  * watch of Jobs: otherwise a late report would count as lost and its Job would run twice, and a failure
  * would be recorded without its error.
  */
+import { inChildSpan } from '../../contract/tracing/tracing.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { JobKind, PodKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
@@ -45,7 +46,9 @@ export class FinishedJobs {
 
   /** The API server stores the end of the pod before the end of its Job, so a pod that it does not return is deleted. */
   private async readPodsOf({ metadata: { namespace, name } }: KubeObject): Promise<void> {
-    const { items } = await this.client.list(PodKind, { namespace, labelSelector: `${JOB_NAME}=${name}` });
+    const { items } = await inChildSpan('list pods of a migration Job', { kind: 'client' }, () =>
+      this.client.list(PodKind, { namespace, labelSelector: `${JOB_NAME}=${name}` }),
+    );
     for (const pod of items) {
       this.caches.noteWrite(PodKind, { ...pod, apiVersion: apiVersionOf(PodKind), kind: PodKind.kind });
     }

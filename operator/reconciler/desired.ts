@@ -75,7 +75,11 @@ export function desiredObjects(observed: Observed, plan: DeliveryPlan): KubeObje
     ...(migrating ? [migrationObject(api, migrating, plan.job!)] : []),
     ...running.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
     ...preview(observed, plan),
-    ...components(api, observed.revisions.get(plan.position.stable ?? '')),
+    ...components(
+      api,
+      observed.revisions.get(plan.position.stable ?? ''),
+      observed.owned.filter(({ type }) => type === DeploymentKind).map(({ object }) => object),
+    ),
     ...surroundings(api, {
       autoscaled: observed.foreignAutoscalers.length > 0,
       hasPods: running.length > 0,

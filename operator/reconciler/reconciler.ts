@@ -1,4 +1,5 @@
 /** observe → plan → apply → report. Decisions are made in delivery/, objects in resources/ and traffic/. */
+import { inSpan } from '../../contract/tracing/tracing.js';
 import { FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { inEffect } from '../delivery/plan.js';
@@ -75,9 +76,10 @@ export class Reconciler {
   }
 
   private async deliver(api: PcfApi): Promise<ReconcileResult> {
-    const observed = await this.observe(api);
-    const planned = this.plan(observed);
-    return this.report(planned, await this.apply(planned));
+    const observed = await inSpan('observe', {}, () => this.observe(api));
+    const planned = await inSpan('plan', {}, async () => this.plan(observed));
+    const applied = await inSpan('apply', {}, () => this.apply(planned));
+    return inSpan('report', {}, () => this.report(planned, applied));
   }
 
   private async observe(given: PcfApi): Promise<Observed> {

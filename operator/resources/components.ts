@@ -7,6 +7,7 @@ import { givenResources } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { withPlainProbes } from './backend-tls.js';
+import { componentAutoscaler, desiredReplicas, podRange } from './component-autoscaler.js';
 import { COMPONENT_SURGE } from './connection-budget.js';
 import { DeploymentKind } from './kinds.js';
 import { LABELS, owned } from './metadata.js';
@@ -25,12 +26,17 @@ export function componentName(api: PcfApi, component: ExtraComponent): string {
   return `${api.metadata.name}-${component}`;
 }
 
-/** Deployments and Services of enabled components. */
-export function components(api: PcfApi, stable: Revision | undefined): KubeObject[] {
+/** Deployments, Services and autoscalers of enabled components. `live`: their Deployments in the cluster. */
+export function components(
+  api: PcfApi,
+  stable: Revision | undefined,
+  live: readonly KubeObject[] = [],
+): KubeObject[] {
   const enabled = EXTRA_COMPONENTS.filter((component) => api.spec.components?.[component]?.enabled);
   if (!stable) return [];
   return enabled.flatMap((component) => [
-    deployment(api, stable, component),
+    deployment(api, stable, component, live),
+    ...autoscaler(api, component),
     ...(SERVING.includes(component) ? serving(api, component) : []),
   ]);
 }
@@ -39,11 +45,18 @@ function selector(api: PcfApi, component: ExtraComponent): Record<string, string
   return { [LABELS.instance]: api.metadata.name, [LABELS.component]: component };
 }
 
+function autoscaler(api: PcfApi, component: ExtraComponent): KubeObject[] {
+  const labels = { [LABELS.component]: component };
+  const settings = api.spec.components?.[component];
+  const object = componentAutoscaler(api, componentName(api, component), labels, settings);
+  return object ? [object] : [];
+}
+
 function serving(api: PcfApi, component: ExtraComponent): KubeObject[] {
   const labels = { [LABELS.component]: component };
   const name = componentName(api, component);
   const pods = selector(api, component);
-  const budget = componentBudget(api, name, api.spec.components?.[component]?.replicas ?? 1, pods);
+  const budget = componentBudget(api, name, podRange(api.spec.components?.[component]).max, pods);
   return [componentService(api, name, labels, pods), ...(budget ? [budget] : [])];
 }
 
@@ -58,9 +71,17 @@ function spread(template: PodTemplate, matchLabels: Record<string, string>): obj
   return { topologySpreadConstraints: own };
 }
 
-function deployment(api: PcfApi, stable: Revision, component: ExtraComponent): KubeObject {
-  const { replicas = 1, resources: given } = api.spec.components?.[component] ?? {};
-  const resources = givenResources(given);
+function deployment(
+  api: PcfApi,
+  stable: Revision,
+  component: ExtraComponent,
+  live: readonly KubeObject[],
+): KubeObject {
+  const settings = api.spec.components?.[component];
+  const name = componentName(api, component);
+  const current = live.find(({ metadata }) => metadata.name === name);
+  const replicas = desiredReplicas(settings, current);
+  const resources = givenResources(settings?.resources);
   const [container] = stable.template.spec.containers;
   const { metadata, spec } = variant(stable.template, component, {
     ...(component === 'worker' ? withPlainProbes(container) : container),
@@ -69,10 +90,10 @@ function deployment(api: PcfApi, stable: Revision, component: ExtraComponent): K
     ...(resources ? { resources } : {}),
   });
   const pods = selector(api, component);
-  return owned(api, DeploymentKind, componentName(api, component), {
+  return owned(api, DeploymentKind, name, {
     labels: { [LABELS.component]: component },
     spec: {
-      replicas,
+      ...(replicas === undefined ? {} : { replicas }),
       revisionHistoryLimit: 0,
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: COMPONENT_SURGE, maxUnavailable: 0 } },
       selector: { matchLabels: pods },

@@ -4,6 +4,7 @@
  */
 import { fullReplicas, horizontalScaling } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { podRange } from './component-autoscaler.js';
 
 /** Connections of a migration Job: one for statements, one for the advisory lock. */
 const FOR_MIGRATIONS = 2;
@@ -15,9 +16,10 @@ export const LEAST_PER_POD = 2;
 export function mostPods(api: PcfApi): number {
   const full = Math.max(fullReplicas(api.spec), horizontalScaling(api)?.maxReplicas ?? 0);
   const { worker, auth } = api.spec.components ?? {};
-  const others = [worker, auth].map((component) =>
-    component?.enabled && component.replicas > 0 ? component.replicas + COMPONENT_SURGE : 0,
-  );
+  const others = [worker, auth].map((component) => {
+    const { max } = podRange(component);
+    return component?.enabled && max > 0 ? max + COMPONENT_SURGE : 0;
+  });
   return others.reduce((sum, replicas) => sum + replicas, 2 * full);
 }
 

@@ -64,6 +64,15 @@ export interface KubeClientOptions {
   guardWrite?: () => void;
   /** Aborts writes in progress when it fires, for example when the Lease is lost. */
   writeSignal?: () => AbortSignal | undefined;
+  /** Runs a request in a span, with its retries and its wait for the limiter. */
+  inRequestSpan?: <T>(request: RequestTarget, send: () => Promise<T>) => Promise<T>;
+}
+
+/** What a request does, in the terms of RBAC. */
+export interface RequestTarget {
+  verb: 'get' | 'list' | 'create' | 'update' | 'patch' | 'apply' | 'delete';
+  type: ResourceType;
+  subresource?: string;
 }
 
 interface RequestOptions {
@@ -71,6 +80,7 @@ interface RequestOptions {
   body?: unknown;
   contentType?: string;
   signal?: AbortSignal;
+  target?: RequestTarget;
 }
 
 const PodType: ResourceType = { group: '', version: 'v1', kind: 'Pod', plural: 'pods', namespaced: true };
@@ -97,7 +107,7 @@ export class KubeClient {
     name: string,
     signal?: AbortSignal,
   ): Promise<KubeObject> {
-    return this.json('GET', objectPath(type, namespace, name), { signal });
+    return this.json('GET', objectPath(type, namespace, name), { signal, target: { verb: 'get', type } });
   }
 
   list(
@@ -105,7 +115,8 @@ export class KubeClient {
     { namespace, ...query }: ListOptions = {},
     signal?: AbortSignal,
   ): Promise<KubeList> {
-    return this.json('GET', collectionPath(type, namespace), { query, signal });
+    const target = { verb: 'list', type } as const;
+    return this.json('GET', collectionPath(type, namespace), { query, signal, target });
   }
 
   create(
@@ -114,13 +125,15 @@ export class KubeClient {
     { signal, ...query }: { fieldManager?: string; signal?: AbortSignal } = {},
   ): Promise<KubeObject> {
     const path = collectionPath(type, object.metadata.namespace);
-    return this.json('POST', path, { body: object, contentType: 'application/json', query, signal });
+    const target = { verb: 'create', type } as const;
+    return this.json('POST', path, { body: object, contentType: 'application/json', query, signal, target });
   }
 
   /** PUT. Fails with a conflict if `metadata.resourceVersion` is not the newest. */
   replace(type: ResourceType, object: KubeObject, signal?: AbortSignal): Promise<KubeObject> {
     const path = objectPath(type, object.metadata.namespace, object.metadata.name);
-    return this.json('PUT', path, { body: object, contentType: 'application/json', signal });
+    const target = { verb: 'update', type } as const;
+    return this.json('PUT', path, { body: object, contentType: 'application/json', signal, target });
   }
 
   /** JSON merge patch. With `metadata.resourceVersion` in the patch it fails on a conflict. */
@@ -132,7 +145,13 @@ export class KubeClient {
     { subresource, ...query }: { fieldManager?: string; subresource?: 'status' | 'scale' } = {},
   ): Promise<KubeObject> {
     const path = `${objectPath(type, namespace, name)}${subresource ? `/${subresource}` : ''}`;
-    return this.json('PATCH', path, { body: patch, contentType: 'application/merge-patch+json', query });
+    const target = { verb: 'patch', type, subresource } as const;
+    return this.json('PATCH', path, {
+      body: patch,
+      contentType: 'application/merge-patch+json',
+      query,
+      target,
+    });
   }
 
   /** Server-side apply. Returns the written object. */
@@ -142,7 +161,13 @@ export class KubeClient {
     query: { fieldManager: string; force?: boolean },
   ): Promise<KubeObject> {
     const path = objectPath(type, object.metadata.namespace, object.metadata.name);
-    return this.json('PATCH', path, { body: object, contentType: 'application/apply-patch+yaml', query });
+    const target = { verb: 'apply', type } as const;
+    return this.json('PATCH', path, {
+      body: object,
+      contentType: 'application/apply-patch+yaml',
+      query,
+      target,
+    });
   }
 
   /** Server-side apply of the status subresource. */
@@ -152,7 +177,13 @@ export class KubeClient {
     query: { fieldManager: string; force?: boolean },
   ): Promise<KubeObject> {
     const path = `${objectPath(type, object.metadata.namespace, object.metadata.name)}/status`;
-    return this.json('PATCH', path, { body: object, contentType: 'application/apply-patch+yaml', query });
+    const target = { verb: 'apply', type, subresource: 'status' } as const;
+    return this.json('PATCH', path, {
+      body: object,
+      contentType: 'application/apply-patch+yaml',
+      query,
+      target,
+    });
   }
 
   /**
@@ -167,7 +198,12 @@ export class KubeClient {
   ): Promise<KubeObject> {
     const preconditions = uid || resourceVersion ? { preconditions: { uid, resourceVersion } } : {};
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...options, ...preconditions };
-    return this.json('DELETE', objectPath(type, namespace, name), { body, contentType: 'application/json' });
+    const target = { verb: 'delete', type } as const;
+    return this.json('DELETE', objectPath(type, namespace, name), {
+      body,
+      contentType: 'application/json',
+      target,
+    });
   }
 
   /** Whether the cluster serves the kind in this version. All authenticated users may read API discovery. */
@@ -223,8 +259,18 @@ export class KubeClient {
     return this.connection.close();
   }
 
+  private json<T>(method: Dispatcher.HttpMethod, path: string, options: RequestOptions): Promise<T> {
+    const send = () => this.sendWithRetries<T>(method, path, options);
+    const { inRequestSpan } = this.options;
+    return inRequestSpan && options.target ? inRequestSpan(options.target, send) : send();
+  }
+
   /** Sends a request, and retries while the response has Retry-After. */
-  private async json<T>(method: Dispatcher.HttpMethod, path: string, options: RequestOptions): Promise<T> {
+  private async sendWithRetries<T>(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    options: RequestOptions,
+  ): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       const waitMs = this.options.limiter?.reserve() ?? 0;
       if (waitMs > 0) {

@@ -1,4 +1,4 @@
-import { inSpan, isTracing } from '../../observability/tracing/tracing.js';
+import { inSpan, isTracing } from '../../../contract/tracing/tracing.js';
 
 /** A finished statement. */
 export interface StatementEvent {

@@ -9,12 +9,12 @@ import {
   type ExecutionResult,
   type GraphQLSchema,
 } from 'graphql';
+import { inSpan } from '../../../contract/tracing/tracing.js';
 import { DatabaseSession, databaseSession } from '../../database/pool/session.js';
 import { badUserInput } from '../../errors.js';
 import { requestContext } from '../../observability/logging/request-context.js';
 import type { OperationMetrics } from '../../observability/metrics/operation-metrics.js';
 import { nameOperation } from '../../observability/tracing/operation-spans.js';
-import { inSpan } from '../../observability/tracing/tracing.js';
 import type { Admission } from '../admission/admission.js';
 import { tooExpensive } from '../admission/operation-cost.js';
 import { inTime, tookTooLong } from '../execution/deadline.js';

@@ -1,10 +1,10 @@
 /** Writes a change, its domain event and its webhook messages in one statement, so that all of them commit or none. */
 
+import { isTracing, traceHeaders } from '../../../contract/tracing/tracing.js';
 import type { Bindings } from '../../database/conditions.js';
 import type { EntityTable } from '../../database/entity-table.js';
 import type { DataSource } from '../../database/pool/data-source.js';
 import { changeRows } from '../../database/rows.js';
-import { isTracing, traceHeaders } from '../../observability/tracing/tracing.js';
 import type { DomainEventKind } from './event-kind.js';
 
 /** Called after a change is committed. It must not throw or block. */

@@ -1,8 +1,8 @@
 /** Sends signed messages to webhooks. */
 import { Agent, errors, fetch } from 'undici';
+import { inSpan, traceHeaders } from '../../../contract/tracing/tracing.js';
 import { PrivateAddressError, publicLookup, refusePrivateHost } from '../../http/private-addresses.js';
 import { HopelessJobError } from '../../jobs/job.js';
-import { inSpan, traceHeaders } from '../../observability/tracing/tracing.js';
 import { blockedPortOf } from './blocked-ports.js';
 import { signedHeaders } from './signature.js';
 

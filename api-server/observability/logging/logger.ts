@@ -1,5 +1,5 @@
 import { destination, type Logger, pino, stdSerializers } from 'pino';
-import { activeTrace } from '../tracing/tracing.js';
+import { activeTrace } from '../../../contract/tracing/tracing.js';
 import { redactUrls } from './redact.js';
 import { requestContext } from './request-context.js';
 

@@ -1,5 +1,5 @@
 import { trace } from '@opentelemetry/api';
-import { isTracing } from './tracing.js';
+import { isTracing } from '../../../contract/tracing/tracing.js';
 
 /** Adds the operation to the span of the request. */
 export function nameOperation(type: string, name: string | undefined): void {

@@ -1,5 +1,5 @@
 import { defaultFieldResolver, type GraphQLSchema, getNamedType, isLeafType, isObjectType } from 'graphql';
-import { inSpan, isTracing } from './tracing.js';
+import { inSpan, isTracing } from '../../../contract/tracing/tracing.js';
 
 /**
  * Creates spans for resolvers that can take time: fields of the root types, and fields that return

@@ -28,7 +28,7 @@ const byEnvironment = {
 } as const;
 
 const MAX_REPLICAS = 10;
-const TARGET_UTILIZATION = { cpu: 70, memory: 80 } as const;
+export const TARGET_UTILIZATION = { cpu: 70, memory: 80 } as const;
 
 const RESOURCES = ['cpu', 'memory'] as const;
 export type SizedResource = (typeof RESOURCES)[number];

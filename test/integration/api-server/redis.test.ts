@@ -6,6 +6,8 @@ import { ApiProcess } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 
 const QUERY = 'query Persisted { __typename }';
+/** A request that waits for Redis takes at least this long. */
+const COMMAND_TIMEOUT_MS = 500;
 const HASH = createHash('sha256').update(QUERY).digest('hex');
 
 describe('api-server with Redis', () => {
@@ -73,6 +75,48 @@ describe('api-server with Redis', () => {
     await redis!.start();
     await waitForRedis(api, 'ready');
   });
+
+  it('Redis that does not respond: opens the circuit breaker, and requests do not wait until it responds', async () => {
+    const api = await start();
+    await waitForRedis(api, 'ready');
+    const before = await p99OfRequests(api);
+    redis!.pause();
+    try {
+      const startedAt = performance.now();
+      while ((await redisStatus(api))[1] === 'ready') {
+        assert.ok(performance.now() - startedAt < 3_000, 'the circuit breaker opens');
+        await persisted(api, QUERY);
+      }
+      assert.deepEqual(await redisStatus(api), [200, 'unresponsive']);
+      assert.match(await api.metrics(), /^pcf_api_redis_circuit_open 1$/m);
+      const during = await p99OfRequests(api);
+      assert.ok(during < COMMAND_TIMEOUT_MS, `p99 ${during} ms during the outage, ${before} ms before`);
+      await sleep(3_000); // several reconnects to the server
+      assert.deepEqual(await redisStatus(api), [200, 'unresponsive']);
+      const later = await p99OfRequests(api);
+      assert.ok(later < COMMAND_TIMEOUT_MS, `p99 ${later} ms later, ${before} ms before`);
+    } finally {
+      redis!.resume();
+    }
+    await waitForRedis(api, 'ready');
+    assert.match(await api.metrics(), /^pcf_api_redis_circuit_open 0$/m);
+    const after = await p99OfRequests(api);
+    assert.ok(after < COMMAND_TIMEOUT_MS, `p99 ${after} ms after, ${before} ms before`);
+  });
+
+  /** p99 of the latency of persisted queries, in milliseconds. Each request sends a command to Redis. */
+  const p99OfRequests = async (api: ApiProcess): Promise<number> => {
+    const latencies: number[] = [];
+    const sendRequests = async () => {
+      for (let count = 0; count < 100; count += 1) {
+        const startedAt = performance.now();
+        assert.deepEqual((await persisted(api, QUERY)).data, { __typename: 'Query' });
+        latencies.push(performance.now() - startedAt);
+      }
+    };
+    await Promise.all([sendRequests(), sendRequests(), sendRequests(), sendRequests()]);
+    return latencies.sort((one, other) => one - other)[Math.floor(latencies.length * 0.99)]!;
+  };
 
   it('starts while Redis is unavailable, and exits with 0 on SIGTERM', async () => {
     await redis!.stop();

@@ -151,6 +151,25 @@ describe('Helm chart templates', function () {
     assert.equal(settingsOf(variablesOf(alone)).leaderElection, false);
   });
 
+  it('enable traces with tracing.endpoint, and allow egress to its port', async () => {
+    const ports = (objects: KubeObject[]) =>
+      (find(objects, 'NetworkPolicy')!.spec as { egress: { ports: { port: number }[] }[] }).egress.flatMap(
+        (rule) => rule.ports.map(({ port }) => port),
+      );
+    const before = ports(await render(OPERATOR_CHART));
+    for (const [endpoint, port] of [
+      ['http://collector:4318', 4318],
+      ['https://collector.example.com/otlp', 443],
+    ] as const) {
+      const values = `tracing.endpoint=${endpoint},tracing.sampleRatio=0.5`;
+      const objects = await render(OPERATOR_CHART, '--set', values);
+      const url = `${endpoint}/v1/traces`;
+      assert.deepEqual(settingsOf(variablesOf(objects)).tracing, { url, sampleRatio: 0.5 });
+      assert.equal(ports(objects).length, before.length + 1);
+      assert.equal(ports(objects).filter((one) => one === port).length, port === 443 ? 2 : 1);
+    }
+  });
+
   it('render a FlowSchema for leader election, except in a namespaced install', async () => {
     const schema = find(await render(OPERATOR_CHART), 'FlowSchema')!;
     assert.equal(schema.metadata.name, 'pcf-system-pcf-pcf-operator-leader');

@@ -72,6 +72,15 @@ export class TestRedis {
     });
   }
 
+  /** Stops the process without closing its connections: clients connect, but receive no responses. */
+  pause(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
   async stop(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;

@@ -8,6 +8,7 @@ import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import type { RouteView } from '../../../operator/delivery/observation.js';
 import { hookObject } from '../../../operator/migrations/hook.js';
 import { render } from '../../../operator/reconciler/render.js';
+import { components } from '../../../operator/resources/components.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
@@ -89,6 +90,18 @@ describe('routing objects of a canary at 25 % with 10 % mirrored', () => {
       expectGolden([patchedRoute(shared, own, read(`deploy/samples/routes/${name}.yaml`))], file);
     });
   }
+});
+
+describe('components with autoscaling', () => {
+  it(`match ${GOLDEN}/midway/component-autoscaling.yaml`, () => {
+    const api = sampleApi('deploy/samples/production.yaml');
+    const spec = {
+      ...api.spec,
+      components: { auth: { enabled: true, replicas: 1, autoscaling: { minReplicas: 2, maxReplicas: 6 } } },
+    };
+    const autoscaled = { ...api, spec };
+    expectGolden(components(autoscaled, newRevision(autoscaled, 1)), 'midway/component-autoscaling.yaml');
+  });
 });
 
 describe('hookObject: hooks before contract', () => {

@@ -41,6 +41,20 @@ describe('operator settings', () => {
     ]);
   });
 
+  it('enable traces with --otlp-endpoint or its variable; an empty variable is unset', () => {
+    const given = { url: 'http://collector:4318/v1/traces', sampleRatio: 0.1 };
+    const args = ['--otlp-endpoint', 'http://collector:4318/', '--trace-sample-ratio', '0.1'];
+    assert.deepEqual(read(...args).tracing, given);
+    process.env.OTEL_EXPORTER_OTLP_ENDPOINT = 'http://collector:4318';
+    try {
+      assert.deepEqual(read().tracing, { ...given, sampleRatio: 1 });
+      process.env.OTEL_EXPORTER_OTLP_ENDPOINT = '';
+      assert.equal(read().tracing, undefined);
+    } finally {
+      delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
+    }
+  });
+
   it('default the burst to twice the rate', () => {
     const { kubeApiQps, kubeApiBurst } = read('--kube-api-qps', '20');
     assert.deepEqual([kubeApiQps, kubeApiBurst], [20, 40]);
@@ -92,6 +106,8 @@ describe('operator settings', () => {
     [['--namespace', 'Platform'], /--namespace.* It must be the name of a namespace/],
     [['--resync', 'often'], /--resync.* It must be a duration such as 30s, 10m or 1h/],
     [['--resync', '10ms'], /It must be at least 1s, or 0 for never/],
+    [['--otlp-endpoint', 'collector:4318'], /--otlp-endpoint.* It must be a URL/],
+    [['--trace-sample-ratio', '2'], /It must be a number from 0 to 1/],
     [['--log-level', 'loud'], /Allowed choices are trace, debug, info, warn, error/],
     [['--kube-api-qps', '50', '--kube-api-burst', '10'], /--kube-api-burst must not be below --kube-api-qps/],
     [['--renew-deadline', '20s'], /--retry-period < --renew-deadline < --lease-duration/],

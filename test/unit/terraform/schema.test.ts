@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { type Body, type Resource, terraformResources } from '../../support/terraform.js';
+import { type Body, type Resource, terraformResources } from '../../support/fixtures/terraform.js';
 
 type Block = {
   attributes: Record<string, { required?: true; optional?: true }>;

@@ -6,7 +6,7 @@ import {
   TERRAFORM,
   terraformFiles,
   terraformResources,
-} from '../../support/terraform.js';
+} from '../../support/fixtures/terraform.js';
 
 const ROOTS = ['aws-ecs', 'aws-eks', 'azure-aks', 'azure-container-instances', 'gcp-cloud-run', 'gcp-gke'];
 

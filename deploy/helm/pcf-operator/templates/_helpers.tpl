@@ -72,6 +72,12 @@ capabilities: { drop: [ALL] }
 {{- with .Values.dashboardPort }}
 - { name: PCF_DASHBOARD_PORT, value: {{ . | quote }} }
 {{- end }}
+{{- with .Values.tracing }}
+{{- if .endpoint }}
+- { name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ .endpoint | quote }} }
+- { name: OTEL_TRACES_SAMPLER_ARG, value: {{ .sampleRatio | quote }} }
+{{- end }}
+{{- end }}
 {{- with .Values.kubeApi }}
 {{- if .qps }}
 - { name: PCF_KUBE_API_QPS, value: {{ .qps | quote }} }

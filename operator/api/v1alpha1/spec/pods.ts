@@ -165,22 +165,54 @@ export const terminationGracePeriod = durationWithin('0s', '24h')
     examples: ['45s', '2m'],
   });
 
-const component = (what: string) =>
-  z.strictObject({
-    enabled: z
-      .boolean()
-      .default(false)
-      .meta({ description: `Runs ${what}.` }),
-    replicas: z
-      .int()
-      .min(0)
-      .max(100)
-      .default(1)
-      .meta({ description: 'Number of its pods.', format: 'int32' }),
-    resources: resources
+const podCount = z.int().min(1).max(100);
+
+const componentAutoscaling = z
+  .strictObject({
+    minReplicas: podCount
       .optional()
-      .meta({ description: 'Compute resources of each of its pods. Default: those of the API.' }),
-  });
+      .meta({ description: 'Minimum number of its pods. Default: 1.', format: 'int32' }),
+    maxReplicas: podCount.meta({ description: 'Maximum number of its pods.', format: 'int32' }),
+    cpu: z.int().min(1).max(1000).optional().meta({
+      description: 'Target average CPU utilization, in percent of the requests of its pods. Default: 70.',
+      format: 'int32',
+    }),
+  })
+  .meta(
+    cel({
+      rule: '!has(self.minReplicas) || self.minReplicas <= self.maxReplicas',
+      message: 'minReplicas must not be more than maxReplicas',
+      fieldPath: '.minReplicas',
+    }),
+  );
+
+const component = (what: string) =>
+  z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(false)
+        .meta({ description: `Runs ${what}.` }),
+      replicas: z
+        .int()
+        .min(0)
+        .max(100)
+        .default(1)
+        .meta({ description: 'Number of its pods. Omit it with `autoscaling`.', format: 'int32' }),
+      autoscaling: componentAutoscaling
+        .optional()
+        .meta({ description: 'Scales the number of its pods with a HorizontalPodAutoscaler.' }),
+      resources: resources
+        .optional()
+        .meta({ description: 'Compute resources of each of its pods. Default: those of the API.' }),
+    })
+    .meta(
+      cel({
+        rule: '!has(self.autoscaling) || self.replicas == 1',
+        message: 'give either replicas or autoscaling',
+        fieldPath: '.replicas',
+      }),
+    );
 
 export const components = z.strictObject({
   worker: component(

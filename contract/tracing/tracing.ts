@@ -1,0 +1,104 @@
+/**
+ * Facade of OpenTelemetry. It is loaded only when an endpoint is configured; otherwise a span costs
+ * one comparison.
+ */
+import type * as OpenTelemetry from '@opentelemetry/api';
+import type { Span, Tracer } from '@opentelemetry/api';
+
+export type SpanAttributes = Record<string, string | number | boolean>;
+
+export interface SpanOptions {
+  kind?: 'server' | 'client' | 'producer' | 'consumer' | 'internal';
+  attributes?: SpanAttributes;
+  /** Request headers of the caller, for the first span of a request. */
+  parent?: Record<string, unknown>;
+}
+
+const KINDS = {
+  server: 'SERVER',
+  client: 'CLIENT',
+  producer: 'PRODUCER',
+  consumer: 'CONSUMER',
+  internal: 'INTERNAL',
+} as const;
+
+interface Tracing {
+  api: typeof OpenTelemetry;
+  tracer: Tracer;
+}
+
+let tracing: Tracing | undefined;
+
+/** Called once by `startExport`. */
+export function useTracing(given: Tracing | undefined): void {
+  tracing = given;
+}
+
+export function isTracing(): boolean {
+  return tracing !== undefined;
+}
+
+/** Runs `work` in a span. An error is recorded on the span. */
+export function inSpan<T>(name: string, options: SpanOptions, work: () => Promise<T>): Promise<T> {
+  return tracing ? inStartedSpan(startSpan(name, options), work) : work();
+}
+
+/** Like `inSpan`, but only in an active span: background work without one creates no trace of its own. */
+export function inChildSpan<T>(name: string, options: SpanOptions, work: () => Promise<T>): Promise<T> {
+  return tracing?.api.trace.getActiveSpan() ? inSpan(name, options, work) : work();
+}
+
+/** Adds attributes to the active span. */
+export function addSpanAttributes(attributes: SpanAttributes): void {
+  tracing?.api.trace.getActiveSpan()?.setAttributes(attributes);
+}
+
+async function inStartedSpan<T>(span: Span | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await withSpan(span, work);
+  } catch (error) {
+    failSpan(span, error);
+    throw error;
+  } finally {
+    span?.end();
+  }
+}
+
+/** Starts a span that the caller ends. */
+export function startSpan(
+  name: string,
+  { kind = 'internal', attributes, parent }: SpanOptions,
+): Span | undefined {
+  if (!tracing) return undefined;
+  const { context, propagation, SpanKind } = tracing.api;
+  const from = parent ? propagation.extract(context.active(), parent) : context.active();
+  return tracing.tracer.startSpan(name, { kind: SpanKind[KINDS[kind]], attributes }, from);
+}
+
+export function failSpan(span: Span | undefined, error: unknown): void {
+  if (!span || !tracing) return;
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  // Not the message, because it can quote user data.
+  span.setAttribute('error.type', String(code ?? name ?? 'Error'));
+  span.setStatus({ code: tracing.api.SpanStatusCode.ERROR });
+}
+
+/** Runs `work` as a child of the span. */
+export function withSpan<T>(span: Span | undefined, work: () => T): T {
+  if (!span || !tracing) return work();
+  const { context, trace } = tracing.api;
+  return context.with(trace.setSpan(context.active(), span), work);
+}
+
+/** Headers that propagate the trace to another service. */
+export function traceHeaders(): Record<string, string> {
+  const headers: Record<string, string> = {};
+  tracing?.api.propagation.inject(tracing.api.context.active(), headers);
+  return headers;
+}
+
+/** IDs of the active span, for log lines. */
+export function activeTrace(): { traceId: string; spanId: string } | undefined {
+  const { traceId, spanId } = tracing?.api.trace.getActiveSpan()?.spanContext() ?? {};
+  return traceId && spanId ? { traceId, spanId } : undefined;
+}
