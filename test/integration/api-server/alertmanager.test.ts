@@ -1,8 +1,8 @@
 /** Webhooks of Alertmanager with the real API server, with authentication. */
 import assert from 'node:assert/strict';
 import { eventually } from '../../support/cluster/pcf-api.js';
-import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
+import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { ApiProcess } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { OtlpReceiver } from '../../support/servers/otlp-receiver.js';
 import { eventually, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { OtlpReceiver } from '../../support/servers/otlp-receiver.js';
 
 describe('traces of the operator', function () {
   this.timeout(90_000);
