@@ -12,9 +12,9 @@ provider "aws" {
 
 mock_provider "helm" {}
 
-override_data {
-  target = module.network[0].data.aws_availability_zones.available
-  values = { names = ["eu-central-1a", "eu-central-1b", "eu-central-1c"] }
+override_module {
+  target  = module.network
+  outputs = { vpc_id = "vpc-1", public_subnet_ids = ["subnet-3", "subnet-4"], private_subnet_ids = ["subnet-1", "subnet-2"] }
 }
 
 override_data {
@@ -22,7 +22,16 @@ override_data {
   values = {
     endpoint              = "https://eks.example.com"
     certificate_authority = [{ data = "" }]
-    vpc_config            = [{ cluster_security_group_id = "sg-1" }]
+    # OpenTofu requires all fields of an overridden object.
+    vpc_config = [{
+      cluster_security_group_id = "sg-1"
+      endpoint_private_access   = true
+      endpoint_public_access    = false
+      public_access_cidrs       = []
+      security_group_ids        = []
+      subnet_ids                = ["subnet-1", "subnet-2"]
+      vpc_id                    = "vpc-1"
+    }]
   }
 }
 
