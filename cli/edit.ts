@@ -4,6 +4,7 @@ import { InvalidArgumentError } from 'commander';
 import { setPaused, setWeight } from './actions.js';
 import { type ClusterOptions, clusterCommand, withCluster } from './cluster.js';
 import { outputOption, report } from './output.js';
+import { seconds } from './seconds.js';
 import { waitForWeight } from './status/wait.js';
 
 type EditOptions = ClusterOptions & { output: string };
@@ -14,7 +15,7 @@ export function weightCommand(): Command {
     .argument('<name>', 'the PcfApi')
     .argument('<percent>', '0 to 100', percent)
     .option('--wait', 'wait until the weight is in effect', false)
-    .option('--timeout <seconds>', 'timeout of --wait in seconds', Number, 300)
+    .option('--timeout <seconds>', 'timeout of --wait in seconds', seconds, 300)
     .addOption(outputOption())
     .addHelpText(
       'after',

@@ -1,5 +1,6 @@
 /** Patch of an undo: it sets the spec to the inputs of a revision. */
 import type { PcfApiSpec } from '../operator/api/v1alpha1/spec.js';
+import { DEFAULT_OVERLAP } from '../operator/resources/pod-auth.js';
 import { type RevisionInputs, revisionInputs } from '../operator/resources/revision.js';
 
 export function undoPatch(spec: PcfApiSpec, inputs: RevisionInputs): unknown {
@@ -11,7 +12,13 @@ export function undoPatch(spec: PcfApiSpec, inputs: RevisionInputs): unknown {
     monitoring: now.monitoring && {},
     traffic: now.traffic && {},
   };
-  return mergePatch(now, { ...parts, ...inputs });
+  return mergePatch(now, { ...parts, ...withRotation(inputs, now, spec) });
+}
+
+/** The rotation interval is not part of a revision: an undo keeps it, and sets only the overlap to its default. */
+function withRotation(inputs: RevisionInputs, now: RevisionInputs, { auth }: PcfApiSpec): RevisionInputs {
+  if (!auth?.rotation?.interval || !now.auth?.rotation || !inputs.auth || inputs.auth.rotation) return inputs;
+  return { ...inputs, auth: { ...inputs.auth, rotation: { overlap: DEFAULT_OVERLAP } } };
 }
 
 /**

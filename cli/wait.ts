@@ -13,6 +13,7 @@ import {
   withCluster,
 } from './cluster.js';
 import { CliError } from './output.js';
+import { seconds } from './seconds.js';
 
 export interface Goal {
   /** Image that must be delivered. The wait fails if the spec has another one. */
@@ -36,7 +37,7 @@ export function waitCommand(): Command {
         .choices(['promoted', 'ready'])
         .default('promoted'),
     )
-    .option('--timeout <seconds>', 'timeout in seconds', Number, 3600)
+    .option('--timeout <seconds>', 'timeout in seconds', seconds, 3600)
     .addHelpText('after', '\nExample:\n  $ kubectl pcf wait pcf-api -n platform --image "$IMAGE"')
     .action(
       async (
@@ -60,10 +61,11 @@ async function waitForGoal(
   goal: Goal,
   timeoutSeconds: number,
 ): Promise<void> {
-  const cache = new ResourceCache(PcfApiKind, client, pino({ level: 'silent' }), {
-    namespaces: [namespace],
-    fieldSelector: `metadata.name=${name}`,
-  });
+  const fieldSelector = `metadata.name=${name}`;
+  // The cache retries a forbidden request without limit.
+  await client.list(PcfApiKind, { namespace, fieldSelector });
+  const options = { namespaces: [namespace], fieldSelector };
+  const cache = new ResourceCache(PcfApiKind, client, pino({ level: 'silent' }), options);
   const stop = new AbortController();
   let progress: Progress = { result: 'Pending', message: 'no status was received' };
   cache.on(({ type, object }) => {

@@ -89,6 +89,11 @@ export class OperatorProcess {
     return this.process.exited;
   }
 
+  /** Whether it has exited with an error, for example because it lost its Lease. */
+  get failed(): boolean {
+    return this.process.failed;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.process.signal(signal);
   }

@@ -234,7 +234,8 @@ export class Sandbox {
     return pino({ level: 'warn' }, pino.destination({ dest, mkdir: true }));
   }
 
-  private onStop(stop: () => Promise<unknown>): void {
+  /** Registers an action for `stop`. Actions run in reverse order. */
+  onStop(stop: () => Promise<unknown>): void {
     this.stops.push(stop);
   }
 }

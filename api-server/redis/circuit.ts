@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { ConsecutiveBreaker } from 'cockatiel';
 import { Cluster, type Redis } from 'ioredis';
 import type { Logger } from '../observability/logging/logger.js';
@@ -13,7 +14,8 @@ const circuits = new WeakMap<RedisClient, RedisCircuit>();
  * Circuit breaker for servers that accept connections but do not respond. After consecutive timeouts
  * the connection is replaced, also because the host may be lost without a TCP reset. Until the new
  * connection has passed the ready check of ioredis, commands fail immediately instead of waiting for
- * the command timeout. The ready check is the probe that closes the circuit.
+ * the command timeout. The ready check is the probe that closes the circuit. In a Redis Cluster, ioredis queues
+ * commands until the node is connected again: those for its slots still wait for the command timeout.
  */
 class RedisCircuit {
   /** Servers that do not respond. */
@@ -36,7 +38,7 @@ class RedisCircuit {
           () => breaker.success(),
           (error: unknown) => {
             if (!isTimeout(error)) breaker.success();
-            else if (breaker.failure()) this.#replace(connection, server);
+            else if (breaker.failure()) void this.#check(connection, server, breaker);
           },
         );
       }
@@ -51,6 +53,17 @@ class RedisCircuit {
   /** Forgets servers that are no longer used. */
   retain(servers: ReadonlySet<string>): void {
     for (const server of this.#open) if (!servers.has(server)) this.#close(server);
+  }
+
+  /**
+   * While the event loop is blocked, responses arrive that are read only after the timers have run: commands
+   * time out although the server responds.
+   */
+  async #check(connection: Redis, server: string, breaker: ConsecutiveBreaker): Promise<void> {
+    const { bytesRead } = connection.stream;
+    await setImmediate();
+    if (connection.stream.bytesRead > bytesRead) breaker.success();
+    else this.#replace(connection, server);
   }
 
   #replace(connection: Redis, server: string): void {

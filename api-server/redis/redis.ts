@@ -110,7 +110,8 @@ function followCredentials(client: RedisClient, secret: Secret, log: Logger): vo
     const { username, password } = parseRedisUrl(secret.value);
     Object.assign(options ?? {}, { username, password });
     log.info('Redis credentials reloaded, used for the next connection');
-    if (client.status !== 'ready') client.disconnect(true);
+    // While connecting to a Sentinel, a disconnect would end the client.
+    if (client.status !== 'ready' && client.status !== 'connecting') client.disconnect(true);
   });
   client.once('end', () => secret.close());
 }

@@ -1,9 +1,9 @@
 import { type SentinelConnectionOptions, SentinelConnector } from 'ioredis';
 
 /**
- * Follows every failover. The connector of ioredis stays subscribed to the failovers of its previous
- * connection until the next one is open; one that is announced in between stops the attempt, and the
- * client ends instead of trying again. Here, a new attempt first drops the previous subscription.
+ * The connector of ioredis stays subscribed to the failovers of its previous connection until the next one is
+ * open. A failover that is announced in between aborts the attempt, and the client ends without a retry. This
+ * connector drops the previous subscription before an attempt.
  */
 export class FailoverSafeConnector extends SentinelConnector {
   // ioredis declares the options of connectors as unknown.

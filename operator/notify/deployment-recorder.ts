@@ -60,7 +60,7 @@ export class DeploymentRecorder {
     if (report.end) await this.finish({ id, idempotencyKey: report.key }, report.end, signal);
   }
 
-  /** An API of an earlier version rejects the failure, because it does not know these fields. */
+  /** An API of an earlier version rejects the failure, because its schema does not have these fields. */
   private async finish(
     identity: { id: string; idempotencyKey: string },
     { failure, ...end }: DeploymentEnd,

@@ -6,6 +6,7 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { ProbeTiming } from '../api/v1alpha1/spec/pods.js';
 import { connectionsPerPod } from './connection-budget.js';
 import { type Component, commonLabels, LABELS, podSelector } from './metadata.js';
+import { podAuth } from './pod-auth.js';
 import { podTls } from './pod-tls.js';
 import { schedulingOf } from './scheduling.js';
 import { type EnvVar, secretSources } from './secret-sources.js';
@@ -121,7 +122,8 @@ function gracePeriodSeconds({ spec }: PcfApi): number {
 }
 
 function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
-  const { environment, redis, auth, env, monitoring } = api.spec;
+  const { environment, redis, env, monitoring } = api.spec;
+  const rotation = podAuth(api.spec)?.rotation;
   const connections = connectionsPerPod(api);
   const own: EnvVar[] = [
     { name: ENV.environment, value: environment },
@@ -133,7 +135,7 @@ function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
     },
     ...secrets,
     ...(connections ? [{ name: ENV.databaseMaxConnections, value: String(connections) }] : []),
-    ...(auth?.rotation ? [{ name: ENV.jwtRotationOverlap, value: secondsOf(auth.rotation.overlap) }] : []),
+    ...(rotation ? [{ name: ENV.jwtRotationOverlap, value: secondsOf(rotation.overlap) }] : []),
     ...(trustsGateway(api) ? [{ name: ENV.trustedProxies, value: '1' }] : []),
     ...(needsShutdownDelay(api) ? [{ name: ENV.shutdownDelay, value: DEVELOPMENT_SHUTDOWN_DELAY }] : []),
     ...(redis?.mode && redis.mode !== DEFAULT_REDIS_MODE

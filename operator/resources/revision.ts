@@ -12,6 +12,7 @@ import type { KubeObject } from '../runtime/kube-client.js';
 import { ControllerRevisionKind } from './kinds.js';
 import { meaningOf } from './meaning.js';
 import { LABELS, owned } from './metadata.js';
+import { podAuth } from './pod-auth.js';
 import { type PodTemplate, podTemplate } from './pod-template.js';
 import { recordAnnotations } from './position-record.js';
 
@@ -70,13 +71,6 @@ function podInputs(spec: PcfApiSpec) {
     ...{ image, environment, env, database, auth, onChange, tracing, servingSecret },
     ...meaningOf(spec),
   };
-}
-
-/** Without the rotation interval: pods reload rotated keys, so a change of the interval creates no revision. */
-function podAuth({ auth }: PcfApiSpec): PcfApiSpec['auth'] {
-  if (!auth?.rotation) return auth;
-  const { interval: _, ...rotation } = auth.rotation;
-  return { ...auth, rotation };
 }
 
 /** The same fields in the form of the spec, for an undo. */

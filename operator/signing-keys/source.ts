@@ -29,7 +29,7 @@ export interface RotatedKeys {
   recorded: SigningKey[];
 }
 
-/** `blocked`: why the keys are not rotated, with what the user has to do instead. */
+/** `blocked`: the cause, and the required action. */
 export type KeySource = RotatedKeys | { blocked: string };
 
 /** Undefined if the spec requires no rotation. */
@@ -82,8 +82,10 @@ function isShared(spec: PcfApiSpec): boolean {
 /** The schema checks the default lifetime of access tokens, and cannot read another one in `config` and `env`. */
 function overlapProblem({ auth, config, env }: PcfApiSpec, prefix: string): string | undefined {
   const { overlap } = auth!.rotation!;
-  const variable = env.find(({ name }) => name === TOKEN_TTL_VARIABLE)?.value;
-  const configured = variable ?? config?.auth?.access_token_ttl;
+  const variable = env.find(({ name }) => name === TOKEN_TTL_VARIABLE);
+  if (variable && variable.value === undefined)
+    return `${prefix} ${TOKEN_TTL_VARIABLE} is set with valueFrom, so overlap cannot be compared with it. Set it with value, or remove it`;
+  const configured = variable?.value ?? config?.auth?.access_token_ttl;
   const lifetime = typeof configured === 'string' ? configured : ACCESS_TOKEN_TTL;
   if (durationMs(overlap) >= durationMs(lifetime) + durationMs(PROPAGATION)) return undefined;
   return `${prefix} overlap ${overlap} is shorter than the setting auth.access_token_ttl ${lifetime} and ${PROPAGATION}, the time until all pods have read a changed Secret. Raise overlap`;

@@ -40,6 +40,11 @@ export class ManagedProcess {
     return this.child?.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
+  /** Whether it has exited with an error; not by a signal. */
+  get failed(): boolean {
+    return (this.child?.exitCode ?? 0) !== 0;
+  }
+
   start(): void {
     const { command, args, env, cwd, logFile } = this.spec;
     mkdirSync(dirname(logFile), { recursive: true });

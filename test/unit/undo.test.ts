@@ -47,6 +47,18 @@ describe('undoPatch', () => {
     },
   };
 
+  for (const overlap of ['24h', '1h']) {
+    it(`keeps the rotation interval of signing keys, with overlap ${overlap}, and restores the revision`, () => {
+      const jwtSecretRef = { name: 'jwt', key: 'jwt-secret' };
+      const earlier = pcfApi({ auth: { jwtSecretRef } });
+      const after = pcfApi({ auth: { jwtSecretRef, rotation: { interval: '720h', overlap } } });
+      assert.equal(revisionName(after) === revisionName(earlier), overlap === '24h');
+      const spec = undone(after.spec, earlier.spec);
+      assert.equal(spec.auth?.rotation?.interval, '720h');
+      assert.equal(revisionName(pcfApi(spec)), revisionName(earlier));
+    });
+  }
+
   for (const [what, change] of Object.entries(changes)) {
     it(`removes a setting that was added since: ${what}`, () => {
       const after = pcfApi({ config: { logging: { level: 'info' } }, ...change });

@@ -4,5 +4,10 @@
 export const LEAD_TIME = `CASE WHEN d.status = 'SUCCEEDED' AND d.committed_at IS NOT NULL -- greatest() ignores NULL
   THEN greatest(0, extract(epoch FROM d.finished_at - d.committed_at))::float8 END`;
 
-export const FAILED_CHANGE = `(d.status <> 'SUCCEEDED' OR d.id IN (
-  SELECT deployment_id FROM incidents WHERE deployment_id IS NOT NULL))`;
+/**
+ * The deployment failed, or has an incident. An undo counts through the incident of the deployment that it reverts,
+ * and not once more.
+ */
+export const FAILED_CHANGE = `(d.id IN (SELECT deployment_id FROM incidents WHERE deployment_id IS NOT NULL)
+  OR d.status <> 'SUCCEEDED' AND NOT EXISTS (SELECT FROM incidents
+    WHERE service_id = d.service_id AND idempotency_key = 'deployment/' || d.id AND deployment_id <> d.id))`;

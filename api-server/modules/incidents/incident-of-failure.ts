@@ -18,20 +18,24 @@ export function incidentOfFailure(
   { since, undoneKey }: DeploymentFailure,
   { bind }: Bindings,
 ): Pick<Change, 'tables' | 'after' | 'furtherEvents'> {
+  const key = `CAST(${bind(undoneKey ?? null)} AS text)`;
   const incident = `incident AS (
       INSERT INTO incidents (service_id, environment, deployment_id, title, description, severity,
         opened_at, resolved_at, idempotency_key)
-      SELECT f.service_id, f.environment, f.deployment_id, left(f.title, 200), f.reason,
-        ${bind(IncidentSeverity.MEDIUM)}, least(CAST(${bind(since)} AS timestamptz), f.finished_at), f.finished_at,
-        'deployment/' || f.deployment_id
+      SELECT f.service_id, f.environment, f.failed_id, left(f.title, 200), f.reason, ${bind(IncidentSeverity.MEDIUM)},
+        least(f.since, f.finished_at), f.finished_at, 'deployment/' || f.id
       FROM (
-        SELECT changed.*, coalesce(undone.id, changed.id) AS deployment_id,
-          'Deployment of ' || coalesce(undone.version, changed.version)
-            || CASE changed.status WHEN 'FAILED' THEN ' failed' ELSE ' was rolled back' END AS title
-        FROM changed LEFT JOIN deployments undone
-          ON undone.service_id = changed.service_id AND undone.idempotency_key = ${bind(undoneKey ?? null)}
+        SELECT changed.*, coalesce(undone.id, changed.id) AS failed_id,
+          -- greatest() ignores NULL: the start of an undone deployment that is not recorded
+          greatest(CAST(${bind(since)} AS timestamptz),
+            CASE WHEN ${key} IS NULL THEN changed.started_at ELSE undone.started_at END) AS since,
+          CASE WHEN ${key} IS NOT NULL AND undone.id IS NULL THEN 'Rollback to ' || changed.version
+            ELSE 'Deployment of ' || coalesce(undone.version, changed.version)
+              || CASE changed.status WHEN 'FAILED' THEN ' failed' ELSE ' was rolled back' END END AS title
+        FROM changed LEFT JOIN deployments undone ON undone.service_id = changed.service_id
+          AND undone.environment = changed.environment AND undone.idempotency_key = ${key}
       ) AS f
-      WHERE NOT EXISTS (SELECT FROM incidents WHERE deployment_id = f.deployment_id)
+      WHERE NOT EXISTS (SELECT FROM incidents WHERE deployment_id = f.failed_id)
       ON CONFLICT (service_id, idempotency_key) DO NOTHING
       RETURNING *
     )`;

@@ -53,6 +53,7 @@ describe('api-server incidents of failed deployments', () => {
     const id = await record({ version: '2.0.0', idempotencyKey: 'promoted' });
     await finish(id, 'SUCCEEDED');
     assert.deepEqual(await metrics(), { deployments: 1, changeFailureRate: 0, timeToRestoreP50: null });
+    await finish(await record({ version: '1.0.0' }), 'SUCCEEDED');
     const undo = await record({ version: '1.0.0', startedAt: FINISHED });
     const end = { finishedAt: '2026-11-20T10:20:00.000Z', failedSince: FAILED_SINCE, undoneKey: 'promoted' };
     await finish(undo, 'ROLLED_BACK', end);
@@ -61,13 +62,29 @@ describe('api-server incidents of failed deployments', () => {
       [incident.title, incident.causedBy.id, more],
       ['Deployment of 2.0.0 was rolled back', id, []],
     );
-    assert.deepEqual(await metrics(), { deployments: 2, changeFailureRate: 1, timeToRestoreP50: 900 });
+    // The undo is not another failed change.
+    assert.deepEqual(await metrics(), { deployments: 3, changeFailureRate: 1 / 3, timeToRestoreP50: 900 });
   });
 
   it('are linked to the undo itself if the deployment that it reverts is not recorded', async () => {
     const undo = await record({ version: '1.0.0' });
     await finish(undo, 'ROLLED_BACK', { failedSince: FAILED_SINCE, undoneKey: 'unknown' });
-    assert.equal((await incidents())[0].causedBy.id, undo);
+    const [incident] = await incidents();
+    assert.deepEqual([incident.causedBy.id, incident.title], [undo, 'Rollback to 1.0.0']);
+    assert.equal((await metrics()).changeFailureRate, 1);
+  });
+
+  it('start no earlier than the deployment that failed, and are not linked to a deployment of another environment', async () => {
+    const other = await record({ environment: 'staging', idempotencyKey: 'of staging' });
+    await finish(other, 'SUCCEEDED');
+    await finish(await record({ idempotencyKey: 'own' }), 'SUCCEEDED');
+    const undo = await record();
+    await finish(undo, 'ROLLED_BACK', { failedSince: '1970-01-01T00:00:00.000Z', undoneKey: 'own' });
+    const [incident] = await incidents();
+    assert.equal(incident.openedAt, STARTED);
+    const wrong = await record();
+    await finish(wrong, 'ROLLED_BACK', { failedSince: FAILED_SINCE, undoneKey: 'of staging' });
+    assert.deepEqual((await incidents()).map(({ causedBy }) => causedBy.id).includes(other), false);
   });
 
   it('are not opened by a deployment without traffic, nor by a successful one', async () => {

@@ -36,11 +36,23 @@ async function start(): Promise<Sandbox> {
     await sandbox.install();
     await sandbox.startNode(1_000);
     await sandbox.startOperator();
+    restartAfterErrors(sandbox);
     return sandbox;
   } catch (error) {
     await sandbox.stop();
     throw error;
   }
+}
+
+/** As a kubelet does: on a busy machine the operator can lose its Lease, and then it exits. */
+function restartAfterErrors(sandbox: Sandbox): void {
+  const { operator } = sandbox;
+  const timer = setInterval(() => {
+    if (!operator.failed) return;
+    console.warn(`the operator of the sandbox exited, restarting it:\n${operator.lastLines(3)}`);
+    operator.restart().catch((error: unknown) => console.warn(error));
+  }, 500);
+  sandbox.onStop(async () => clearInterval(timer));
 }
 
 function buildTestImages(imagesDir: string): void {

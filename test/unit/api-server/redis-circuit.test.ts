@@ -65,7 +65,7 @@ describe('Redis circuit breaker', () => {
   it('opens after three consecutive timeouts; further commands fail immediately', async () => {
     server.isPaused = true;
     await failedCommands(3);
-    assert.equal(redisState(client), 'unresponsive');
+    await eventually('the circuit is open', () => redisState(client) === 'unresponsive');
     const startedAt = performance.now();
     await failedCommands(20);
     assert.ok(performance.now() - startedAt < 400, 'no command waits for the timeout of 500 ms');
@@ -75,6 +75,7 @@ describe('Redis circuit breaker', () => {
   it('closes when a new connection passes the ready check', async () => {
     server.isPaused = true;
     await failedCommands(3);
+    await eventually('the circuit is open', () => isCircuitOpen(client));
     server.isPaused = false;
     await eventually('Redis is ready', () => redisState(client) === 'ready', 10_000);
     assert.equal(isCircuitOpen(client), false);
@@ -90,5 +91,20 @@ describe('Redis circuit breaker', () => {
     server.isPaused = true;
     await failedCommands(2);
     assert.equal(redisState(client), 'ready');
+  });
+
+  it('stays closed when the event loop was blocked for longer than the timeout', async () => {
+    const commands = [1, 2, 3, 4].map(() => client.ping());
+    await new Promise((resolve) => setImmediate(resolve));
+    const until = performance.now() + 700;
+    while (performance.now() < until);
+    const results = await Promise.allSettled(commands);
+    assert.ok(
+      results.some(({ status }) => status === 'rejected'),
+      'the timers ran first',
+    );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(redisState(client), 'ready');
+    assert.equal(server.connections, 1);
   });
 });

@@ -287,6 +287,9 @@ describe('signing keys: source', () => {
     assert.match(blocked(source(rotated(config('1h')))) ?? '', /overlap 1h is shorter than .* 1h and 5m/);
     const env = [{ name: 'PCF_API__AUTH__ACCESS_TOKEN_TTL', value: '2h' }];
     assert.match(blocked(source(rotated({ env }))) ?? '', /access_token_ttl 2h/);
+    const valueFrom = { secretKeyRef: { name: 'ttl', key: 'ttl' } };
+    const unknown = [{ name: 'PCF_API__AUTH__ACCESS_TOKEN_TTL', valueFrom }];
+    assert.match(blocked(source(rotated({ env: unknown }))) ?? '', /set with valueFrom/);
     assert.equal(blocked(source(rotated(config('55m')))), undefined);
   });
 
