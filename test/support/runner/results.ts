@@ -4,7 +4,7 @@ export interface Results {
   passed: number;
   failed: number;
   skipped: number;
-  /** Full titles of failed tests and hooks. */
+  /** Full titles of failed tests and hooks, each with the end of its error. */
   failures: string[];
   /** Milliseconds in tests and hooks, per file. */
   timeOfFiles: Record<string, number>;
