@@ -1,6 +1,7 @@
 /** Patch of an undo: it sets the spec to the inputs of a revision. */
+
+import { ROTATION_OVERLAP } from '../operator/api/v1alpha1/spec/data.js';
 import type { PcfApiSpec } from '../operator/api/v1alpha1/spec.js';
-import { DEFAULT_OVERLAP } from '../operator/resources/pod-auth.js';
 import { type RevisionInputs, revisionInputs } from '../operator/resources/revision.js';
 
 export function undoPatch(spec: PcfApiSpec, inputs: RevisionInputs): unknown {
@@ -18,7 +19,7 @@ export function undoPatch(spec: PcfApiSpec, inputs: RevisionInputs): unknown {
 /** The rotation interval is not part of a revision: an undo keeps it, and sets only the overlap to its default. */
 function withRotation(inputs: RevisionInputs, now: RevisionInputs, { auth }: PcfApiSpec): RevisionInputs {
   if (!auth?.rotation?.interval || !now.auth?.rotation || !inputs.auth || inputs.auth.rotation) return inputs;
-  return { ...inputs, auth: { ...inputs.auth, rotation: { overlap: DEFAULT_OVERLAP } } };
+  return { ...inputs, auth: { ...inputs.auth, rotation: { overlap: ROTATION_OVERLAP } } };
 }
 
 /**

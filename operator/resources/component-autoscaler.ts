@@ -1,5 +1,5 @@
 /** Autoscaling of a component: a HorizontalPodAutoscaler on its Deployment. */
-import { TARGET_UTILIZATION } from '../api/v1alpha1/defaults.js';
+import { replicasSetters, TARGET_UTILIZATION } from '../api/v1alpha1/defaults.js';
 import { FIELD_MANAGER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import { apiVersionOf, type KubeObject } from '../runtime/kube-types.js';
@@ -27,16 +27,9 @@ export function desiredReplicas(
 ): number | undefined {
   const { min, max } = podRange(component);
   if (!component.autoscaling || !live) return min;
-  if (live.metadata.managedFields?.some(isOtherReplicasSetter)) return undefined;
+  if (replicasSetters(live.metadata).some(({ manager }) => manager !== FIELD_MANAGER)) return undefined;
   const { replicas = min } = (live.spec ?? {}) as { replicas?: number };
   return Math.min(max, Math.max(min, replicas));
-}
-
-function isOtherReplicasSetter({
-  manager,
-  fieldsV1,
-}: NonNullable<KubeObject['metadata']['managedFields']>[number]): boolean {
-  return manager !== FIELD_MANAGER && fieldsV1?.['f:spec']?.['f:replicas'] !== undefined;
 }
 
 /** `name`: name of the Deployment. */

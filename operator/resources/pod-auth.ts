@@ -1,7 +1,5 @@
+import { ROTATION_OVERLAP } from '../api/v1alpha1/spec/data.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
-
-/** Default of `auth.rotation_overlap` in the settings of the API. */
-export const DEFAULT_OVERLAP = '24h';
 
 /**
  * The part of `auth` that pods depend on. Pods reload rotated keys, so a change of the interval creates no revision;
@@ -10,7 +8,7 @@ export const DEFAULT_OVERLAP = '24h';
 export function podAuth({ auth }: Pick<PcfApiSpec, 'auth'>): PcfApiSpec['auth'] {
   if (!auth?.rotation) return auth;
   const { rotation, ...others } = auth;
-  return rotation.overlap === DEFAULT_OVERLAP
+  return rotation.overlap === ROTATION_OVERLAP
     ? others
     : { ...others, rotation: { overlap: rotation.overlap } };
 }

@@ -143,6 +143,7 @@ export function isReplicasDefault({ metadata, spec }: PcfApi): boolean {
   );
 }
 
-function replicasSetters({ managedFields = [] }: PcfApi['metadata']) {
+/** The managers that own `spec.replicas` of an object. */
+export function replicasSetters({ managedFields = [] }: Pick<PcfApi['metadata'], 'managedFields'>) {
   return managedFields.filter(({ fieldsV1 }) => fieldsV1?.['f:spec']?.['f:replicas'] !== undefined);
 }

@@ -35,6 +35,9 @@ export const redis = z.strictObject({
   }),
 });
 
+/** Default of `auth.rotation.overlap`, as of `auth.rotation_overlap` in the settings of the API. */
+export const ROTATION_OVERLAP = '24h';
+
 export const auth = z.strictObject({
   jwtSecretRef: secretKeyRef("the tokens' secret", 'jwt-secret').meta({
     description:
@@ -52,7 +55,7 @@ export const auth = z.strictObject({
             'Requires the value `rbac.rotateSigningKeys` of the Helm chart. Unset: the operator does not change the Secret.',
           examples: ['720h'],
         }),
-      overlap: duration.default('24h').meta({
+      overlap: duration.default(ROTATION_OVERLAP).meta({
         description:
           'Time that tokens signed with a replaced key stay valid. With `interval`, at least 15m: the lifetime of an access token ' +
           '(10 minutes) and 5 minutes until all pods have read a changed Secret.',
