@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import './slim-client.js';
 import { createLogger } from './runtime/logger.js';
 import { readSettings } from './settings.js';
 
@@ -17,7 +16,7 @@ try {
       process.exitCode = 1;
     }
   } else {
-    // Imported late: it imports client-node, most of which slim-client.js excludes.
+    // Imported late, because `--help` and errors in the settings do not need it.
     const { PcfOperator } = await import('./operator.js');
     const stopTracing = await startTracing();
     const operator = new PcfOperator(settings, log);

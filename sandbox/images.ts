@@ -1,5 +1,5 @@
 /** Creates sandbox images of the API from this build: versions with different migrations. */
-import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { PORTS } from '../contract/image.js';
 
@@ -11,6 +11,8 @@ export interface ApiImage {
   extraMigrations?: string[];
   /** Entry point instead of the main program of the API. */
   entrypoint?: string;
+  /** The entry point changes modules of the API, which a bundle does not have. */
+  changesModules?: boolean;
   /** Additional environment variables. */
   env?: Record<string, string>;
 }
@@ -18,21 +20,16 @@ export interface ApiImage {
 /** Writes `<imagesDir>/<name>/<tag>/`. Requires the build in dist/. */
 export function buildImage(
   imagesDir: string,
-  { name, tag, extraMigrations = [], entrypoint, env = {} }: ApiImage,
+  { name, tag, extraMigrations = [], entrypoint, changesModules, env = {} }: ApiImage,
 ): void {
   const root = join(imagesDir, name, tag);
   rmSync(root, { recursive: true, force: true });
-  mkdirSync(join(root, 'api-server'), { recursive: true });
-  const onlyCode = { recursive: true, filter: (source: string) => !source.endsWith('.map') };
-  cpSync('dist/api-server', join(root, 'dist/api-server'), onlyCode);
-  cpSync('dist/contract', join(root, 'dist/contract'), onlyCode);
-  cpSync('api-server/configs', join(root, 'api-server/configs'), { recursive: true });
+  mkdirSync(root, { recursive: true });
+  copyProgram(root, changesModules ? 'modules' : 'bundle');
   for (const file of extraMigrations)
     cpSync(file, join(root, 'dist/api-server/migrations/versions', basename(file)));
   if (entrypoint) cpSync(entrypoint, join(root, 'dist', basename(entrypoint)));
   writeFileSync(join(root, 'package.json'), JSON.stringify({ name, version: tag, type: 'module' }));
-  if (!existsSync(join(root, 'node_modules')))
-    symlinkSync(resolve('node_modules'), join(root, 'node_modules'));
   const manifest = {
     entrypoint: ['node', entrypoint ? `./dist/${basename(entrypoint)}` : './dist/api-server/main.js'],
     env: {
@@ -46,4 +43,14 @@ export function buildImage(
     portEnv: { [PORTS.http]: 'PCF_API__SERVER__PORT', [PORTS.metrics]: 'PCF_API__METRICS__PORT' },
   };
   writeFileSync(join(root, 'image.json'), JSON.stringify(manifest, null, 2));
+}
+
+/** Copies the API of this build to a folder as Dockerfile.api does: its bundle, or its modules. */
+export function copyProgram(root: string, form: 'bundle' | 'modules'): void {
+  const onlyCode = { recursive: true, filter: (source: string) => !source.endsWith('.map') };
+  const from = form === 'bundle' ? 'dist/bundle' : 'dist';
+  cpSync(`${from}/api-server`, join(root, 'dist/api-server'), onlyCode);
+  if (form === 'modules') cpSync('dist/contract', join(root, 'dist/contract'), onlyCode);
+  cpSync('api-server/configs', join(root, 'api-server/configs'), { recursive: true });
+  symlinkSync(resolve('node_modules'), join(root, 'node_modules'));
 }

@@ -44,7 +44,7 @@ export class Kubectl {
 export function writeCommands(folder: string, kubectl: string, kubeconfig: string): void {
   const commands = {
     kubectl: [kubectl],
-    'kubectl-pcf': [process.execPath, resolve('dist/cli/bin.js')],
+    'kubectl-pcf': [process.execPath, resolve('dist/bundle/cli/bin.js')],
   };
   mkdirSync(folder, { recursive: true });
   for (const [name, words] of Object.entries(commands)) {

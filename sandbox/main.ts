@@ -174,7 +174,14 @@ function buildImages(): void {
     ['1.4.0', 'slow'],
   ] as const) {
     const entrypoint = 'dist/sandbox/story/faulty.js';
-    buildImage(imagesDir, { name: 'pcf-api', tag, extraMigrations, entrypoint, env: { STORY_FAULT: fault } });
+    buildImage(imagesDir, {
+      name: 'pcf-api',
+      tag,
+      extraMigrations,
+      entrypoint,
+      changesModules: true,
+      env: { STORY_FAULT: fault },
+    });
   }
 }
 

@@ -54,7 +54,15 @@ export class OperatorProcess {
       {
         name,
         command: process.execPath,
-        args: [...nodeArgs, 'dist/operator/main.js', '--host', '127.0.0.1', '--port', String(port), ...args],
+        args: [
+          ...nodeArgs,
+          'dist/bundle/operator/main.js',
+          '--host',
+          '127.0.0.1',
+          '--port',
+          String(port),
+          ...args,
+        ],
         env: { PATH: process.env.PATH, KUBECONFIG: kubeconfig },
         logFile: join(stateDir, 'logs', `${name}.log`),
       },

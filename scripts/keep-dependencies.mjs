@@ -1,17 +1,20 @@
-// node scripts/keep-dependencies.mjs dist: keeps only dependencies in package.json that the compiled program
-// imports, so that `npm prune --omit=dev` removes those of the other image. Plain JavaScript, because it runs
+// node scripts/keep-dependencies.mjs dist/operator ...: keeps only dependencies in package.json that compiled modules
+// import, so that `npm prune --omit=dev` removes those of the other image. Plain JavaScript, because it runs
 // during the image build before the sources are compiled.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 
-const folder = process.argv[2];
-if (!folder) throw new Error('which folder holds the compiled program?');
+const folders = process.argv.slice(2);
+if (folders.length === 0) throw new Error('which folders hold the compiled modules?');
 
 const imported = new Set();
-for (const name of readdirSync(folder, { recursive: true })) {
-  if (!name.endsWith('.js')) continue;
-  const text = readFileSync(join(folder, name), 'utf8');
+const files = folders.flatMap((folder) =>
+  readdirSync(folder, { recursive: true }).map((name) => join(folder, name)),
+);
+for (const file of files) {
+  if (!file.endsWith('.js')) continue;
+  const text = readFileSync(file, 'utf8');
   for (const [, specifier] of text.matchAll(
     /(?:\bfrom|\bimport|\bimport\.meta\.resolve|\brequire)\s*\(?\s*['"]([@\w./:~-]+)['"]/g,
   )) {

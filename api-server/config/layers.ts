@@ -1,10 +1,9 @@
 /** Sources of the settings: one layer per file, and the environment variables as the last layer. */
-import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parse } from 'smol-toml';
 import { CONFIG_DIR, CONTAINER_ENV, ENV, ENV_PREFIX } from '../../contract/image.js';
+import { shippedPath } from '../../contract/shipped-files.js';
 import { ConfigError } from './config-error.js';
 import type { Environment } from './schema.js';
 import { coerce } from './schema-tree.js';
@@ -48,15 +47,8 @@ export async function baseValues(): Promise<Values> {
   return (await fileLayer(join(shippedConfigs(), 'base.toml'), 'base.toml')).values;
 }
 
-/** configs/ is not compiled to dist/, so it is searched in the parent folders. */
 function shippedConfigs(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'api-server/configs/base.toml'))) {
-    const parent = dirname(folder);
-    if (parent === folder) throw new Error('api-server/configs/base.toml is missing from this image');
-    folder = parent;
-  }
-  return join(folder, 'api-server/configs');
+  return dirname(shippedPath('api-server/configs/base.toml', import.meta.url));
 }
 
 async function mountedLayers(folder: string): Promise<Layer[]> {

@@ -1,5 +1,7 @@
 /** Files of the page, read once. Only these paths are served, so path traversal is not possible. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { shippedPath } from '../../contract/shipped-files.js';
 
 export interface Asset {
   type: string;
@@ -8,13 +10,13 @@ export interface Asset {
 
 const SCRIPT = 'text/javascript; charset=utf-8';
 const STYLE = 'text/css; charset=utf-8';
-/** In the source folder: the page is served without compilation. */
-const PAGE = new URL('../../../operator/dashboard/page/', import.meta.url);
 const SCRIPTS = ['app', 'actions', 'charts', 'connection', 'detail', 'dom', 'list', 'sections', 'words'];
 
 export function readAssets(): ReadonlyMap<string, Asset> {
   const chart = (file: string) => readFileSync(new URL(file, import.meta.resolve('uplot/dist/uPlot.esm.js')));
-  const own = (file: string) => readFileSync(new URL(file, PAGE));
+  // In the source folder: the page is served without compilation.
+  const page = shippedPath('operator/dashboard/page', import.meta.url);
+  const own = (file: string) => readFileSync(join(page, file));
   return new Map<string, Asset>([
     ['/', { type: 'text/html; charset=utf-8', body: own('index.html') }],
     ['/assets/style.css', { type: STYLE, body: own('style.css') }],

@@ -117,6 +117,6 @@ export class Delivery {
 /** Runs `kubectl pcf` in a namespace. */
 export async function pcf(real: RealCluster, namespace: string, ...args: string[]): Promise<string> {
   const env = { ...process.env, KUBECONFIG: real.cluster.kubeconfigPath };
-  const command = ['dist/cli/bin.js', ...args, '--namespace', namespace];
+  const command = ['dist/bundle/cli/bin.js', ...args, '--namespace', namespace];
   return (await promisify(execFile)(process.execPath, command, { env })).stdout;
 }

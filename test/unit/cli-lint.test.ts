@@ -17,7 +17,7 @@ describe('kubectl pcf migrate lint', function () {
   };
   const lint = (args: string[], input = '') =>
     new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-      const all = ['dist/cli/bin.js', 'migrate', 'lint', ...args];
+      const all = ['dist/bundle/cli/bin.js', 'migrate', 'lint', ...args];
       const child = execFile(process.execPath, all, (error, stdout, stderr) =>
         resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
       );

@@ -72,7 +72,7 @@ describe('kubectl pcf doctor', () => {
         'current-context': 'bare',
       }),
     );
-    const args = ['dist/cli/bin.js', 'doctor', '-f', file, '--kubeconfig', kubeconfig];
+    const args = ['dist/bundle/cli/bin.js', 'doctor', '-f', file, '--kubeconfig', kubeconfig];
     const child = spawn(process.execPath, args, { env: { ...process.env, NO_COLOR: '1' } });
     return (await child.stdout.setEncoding('utf8').toArray()).join('');
   }

@@ -1,10 +1,11 @@
 /** Loads the migrations of this image: all classes in the folder `versions`. */
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { MigrationInterface } from 'typeorm';
 import { z } from 'zod';
 import { type MigrationPhase, migrationPhaseSchema } from '../../../contract/image.js';
+import { shippedPath } from '../../../contract/shipped-files.js';
 import { checksumOf } from './checksum.js';
 import { isOlder } from './compatibility.js';
 import { NO_DATABASE, withDriverGate } from './driver-gate.js';
@@ -26,7 +27,7 @@ export interface KnownMigration {
   migration: new () => MigrationInterface;
 }
 
-const FOLDER = new URL('../versions/', import.meta.url);
+const FOLDER = 'api-server/migrations/versions';
 
 const versionSchema = z.string().regex(/^\d+\.\d+\.\d+(-[\w.]+)?$/, 'expected a version such as 1.4.0');
 const declarationSchema = z.object({
@@ -40,7 +41,9 @@ const declarationSchema = z.object({
  * Oldest first. Read from the folder and not from a list in the code, so that
  * adding a file to the image adds a migration. Does not load TypeORM.
  */
-export async function knownMigrations(folder: URL = FOLDER): Promise<KnownMigration[]> {
+export async function knownMigrations(
+  folder: URL = pathToFileURL(`${shippedPath(FOLDER, import.meta.url)}/`),
+): Promise<KnownMigration[]> {
   const files = (await readdir(fileURLToPath(folder))).filter((name) => /\.(js|mjs)$/.test(name)).sort();
   const modules = await Promise.all(files.map((file) => loadMigrations(new URL(file, folder))));
   const found = modules.flat().sort((a, b) => timestampOf(a) - timestampOf(b));

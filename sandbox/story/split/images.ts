@@ -14,6 +14,7 @@ export const SPLIT_IMAGES = {
     name: 'pcf-api',
     tag: '2.0.0',
     entrypoint: `${FOLDER}/version-2.js`,
+    changesModules: true,
     extraMigrations: [
       `${FOLDER}/migrations/1795370000201-add-repository-parts.js`,
       `${FOLDER}/migrations/1795370000202-fill-repository-parts.js`,

@@ -154,7 +154,7 @@ async function createUser(env: Env): Promise<void> {
 export async function migrate(databaseUrl: string): Promise<Reading[]> {
   const readings: Reading[] = [];
   for (const command of ['describe --json', 'migrate lint', 'migrate plan', 'migrate up', 'migrate verify']) {
-    const args = ['dist/api-server/main.js', ...command.split(' ')];
+    const args = ['dist/bundle/api-server/main.js', ...command.split(' ')];
     const { peakMib } = await runMeasured(args, { PCF_API__DATABASE__URL: databaseUrl });
     readings.push({ role: command, limit: 0, idle: 0, peak: Math.round(peakMib) });
   }

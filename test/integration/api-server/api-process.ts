@@ -1,23 +1,16 @@
 /** Runs the API as a separate process and observes its output, ports and exit code. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ENV } from '../../../contract/image.js';
+import { copyProgram } from '../../../sandbox/images.js';
 
 const ROOT = resolve(import.meta.dirname, '../../../..');
 const MAIN = 'dist/api-server/main.js';
+const BUNDLE = join(ROOT, 'dist/bundle/api-server/main.js');
 
 export type Env = Record<string, string>;
 
@@ -37,13 +30,13 @@ interface Spawned {
 }
 
 /** Starts a role; `image` is a folder made by `makeImage` or by the sandbox, else the build of this checkout. */
-export function spawnRole(args: string[], env: Env = {}, image = ROOT): Spawned {
+export function spawnRole(args: string[], env: Env = {}, image?: string): Spawned {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-test-role-'));
   const terminationMessage = join(folder, 'termination-log');
   writeFileSync(terminationMessage, '');
   const startedAt = performance.now();
-  const manifest = manifestOf(image);
-  const child = spawn(process.execPath, [join(image, manifest.main), ...args], {
+  const manifest = image ? manifestOf(image) : { main: BUNDLE, env: {} };
+  const child = spawn(process.execPath, [manifest.main, ...args], {
     cwd: folder,
     env: {
       PATH: process.env.PATH,
@@ -75,12 +68,12 @@ export function spawnRole(args: string[], env: Env = {}, image = ROOT): Spawned 
   return { child, ended, output };
 }
 
-/** Images of the sandbox contain an image.json with the entrypoint and the environment variables. */
+/** Entry point and variables of an image. Images of the sandbox contain an image.json with the entrypoint and the environment variables. */
 function manifestOf(image: string): { main: string; env: Env } {
   const file = join(image, 'image.json');
-  if (!existsSync(file)) return { main: MAIN, env: {} };
+  if (!existsSync(file)) return { main: join(image, MAIN), env: {} };
   const { entrypoint, env } = JSON.parse(readFileSync(file, 'utf8')) as { entrypoint: string[]; env: Env };
-  return { main: entrypoint.at(-1) ?? MAIN, env };
+  return { main: join(image, entrypoint.at(-1) ?? MAIN), env };
 }
 
 export function runRole(args: string[], env: Env = {}, image?: string): Promise<Ended> {
@@ -91,13 +84,10 @@ export function runRole(args: string[], env: Env = {}, image?: string): Promise<
  * Makes an image in the format of the sandbox: a folder with the build and additional
  * migrations, keyed by file name.
  */
-export function makeImage(migrations: Record<string, string>): string {
+export function makeImage(migrations: Record<string, string>, form: 'bundle' | 'modules' = 'bundle'): string {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-test-image-'));
-  mkdirSync(join(folder, 'dist'));
-  for (const part of ['dist/api-server', 'dist/contract', 'api-server/configs', 'package.json']) {
-    cpSync(join(ROOT, part), join(folder, part), { recursive: true });
-  }
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  copyProgram(folder, form);
+  copyFileSync('package.json', join(folder, 'package.json'));
   for (const [file, text] of Object.entries(migrations)) {
     writeFileSync(join(folder, 'dist/api-server/migrations/versions', file), text);
   }

@@ -157,7 +157,7 @@ describe('ownership of objects', function () {
     const watch = await cluster.create(namespace);
     await cluster.ready(watch);
     const env = { PATH: process.env.PATH, KUBECONFIG: cluster.sandbox.parts.cluster.kubeconfigPath };
-    const args = ['dist/operator/main.js', 'check-uninstall', '--namespace', namespace];
+    const args = ['dist/bundle/operator/main.js', 'check-uninstall', '--namespace', namespace];
     const check = () => promisify(execFile)(process.execPath, args, { env });
     await assert.rejects(check(), (error: Error & { code?: number; stderr?: string }) => {
       assert.equal(error.code, 1);

@@ -122,7 +122,9 @@ describe('Helm chart templates', function () {
   });
 
   it('have a value for each setting of the operator', async () => {
-    const help = execFileSync(process.execPath, ['dist/operator/main.js', '--help'], { encoding: 'utf8' });
+    const help = execFileSync(process.execPath, ['dist/bundle/operator/main.js', '--help'], {
+      encoding: 'utf8',
+    });
     const known = new Set([...help.matchAll(/\bPCF_[A-Z_]+/g)].map(([name]) => name));
     const values = [
       'watchNamespaces={one,two},logLevel=debug,concurrency=16,resync=0,kubeApi.qps=50,kubeApi.burst=70',

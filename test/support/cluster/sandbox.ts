@@ -86,6 +86,7 @@ function buildTestImages(imagesDir: string): void {
     tag: 'erroneous',
     extraMigrations,
     entrypoint: 'dist/sandbox/story/faulty.js',
+    changesModules: true,
     env: { STORY_FAULT: 'errors' },
   });
   const failing = ['dist/test/support/fixtures/failing-migration.js'];

@@ -4,7 +4,7 @@ import { readSettings } from '../../../operator/settings.js';
 
 /** Runs the compiled operator, which reads its settings first. */
 function run(args: string[], env: Record<string, string> = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/operator/main.js', ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/bundle/operator/main.js', ...args], {
     env: { PATH: process.env.PATH, ...env },
     encoding: 'utf8',
   });
