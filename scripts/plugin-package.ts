@@ -4,7 +4,7 @@
  */
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { PROGRAMS } from './programs.js';
+import { PROGRAMS } from './bundle/programs.js';
 
 const ENTRY = 'dist/cli/bin.js';
 

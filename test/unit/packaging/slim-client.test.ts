@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { build } from 'esbuild';
-import { slimClient } from '../../../scripts/slim-client.js';
+import { slimClient } from '../../../scripts/bundle/slim-client.js';
 
 /** Bundles a program that loads client-node as the operator does, runs it, and returns the JSON that it prints. */
 async function evaluate(program: string): Promise<unknown> {
