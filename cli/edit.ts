@@ -1,11 +1,12 @@
 /** `kubectl pcf weight | pause | resume`: short commands for edits of the spec. */
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
+import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
 import { setPaused, setWeight } from './actions.js';
 import { type ClusterOptions, clusterCommand, withCluster } from './cluster.js';
 import { outputOption, report } from './output.js';
 import { seconds } from './seconds.js';
-import { waitForWeight } from './status/wait.js';
+import { failed, isTrue, type Progress, pending, readyMessage, waitFor } from './wait-for.js';
 
 type EditOptions = ClusterOptions & { output: string };
 
@@ -26,7 +27,12 @@ export function weightCommand(): Command {
         await withCluster(options, async (access) => {
           const { written, done } = await setWeight(weight)(access, name);
           report(options, written, done);
-          if (options.wait) await waitForWeight(access, name, weight, options.timeout);
+          if (!options.wait) return;
+          await waitFor(access, name, {
+            progressOf: (api) => progressOf(api, weight),
+            unmet: `weight ${weight} is not in effect`,
+            timeoutSeconds: options.timeout,
+          });
         });
       },
     );
@@ -51,6 +57,18 @@ function pausing(command: string, paused: boolean, description: string): Command
         report(options, written, done);
       });
     });
+}
+
+/** Compares a PcfApi with the weight. Weight 100 is in effect after the promotion. */
+export function progressOf(api: PcfApi, weight: number): Progress {
+  const { metadata, spec, status } = api;
+  if (spec.canaryWeight !== weight)
+    return failed(`the spec has weight ${spec.canaryWeight}: ${weight} is no longer desired`);
+  if (status?.observedGeneration !== metadata.generation) return pending(readyMessage(api));
+  if (isTrue(api, 'Stalled')) return failed(readyMessage(api));
+  const { effectiveWeight, verified } = status.traffic ?? {};
+  const isInEffect = !status.updateRevision || (weight < 100 && effectiveWeight === weight && verified);
+  return isInEffect ? { result: 'Reached', message: '' } : pending(readyMessage(api));
 }
 
 function percent(text: string): number {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { type Progress, progressOf } from '../../cli/wait.js';
+import { progressOf as weightProgress } from '../../cli/edit.js';
+import { progressOf } from '../../cli/wait.js';
+import type { Progress } from '../../cli/wait-for.js';
 import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
 import { pcfApi } from '../support/fixtures/fixtures.js';
 
@@ -71,5 +73,34 @@ describe('kubectl pcf wait', () => {
     const { result, message } = progressOf(promoted, { image: OLD, state: 'promoted' });
     assert.equal(result, 'Failed');
     assert.equal(message, `the spec has the image ${NEW}: ${OLD} is no longer delivered`);
+  });
+});
+
+describe('kubectl pcf weight --wait', () => {
+  const at = (weight: number, status: PcfApiStatus, stalled: 'True' | 'False' = 'False') => {
+    const api = delivering({ updateRevision: 'api-2', ...status }, 'True', stalled);
+    return { ...api, spec: { ...api.spec, canaryWeight: weight } };
+  };
+  const traffic = (effectiveWeight: number, verified = true) =>
+    ({ effectiveWeight, verified }) as PcfApiStatus['traffic'];
+
+  it('ends when the weight is in effect, and at 100 after the promotion', () => {
+    assert.equal(weightProgress(at(25, { traffic: traffic(10) }), 25).result, 'Pending');
+    assert.equal(weightProgress(at(25, { traffic: traffic(25, false) }), 25).result, 'Pending');
+    assert.equal(weightProgress(at(25, { traffic: traffic(25) }), 25).result, 'Reached');
+    assert.equal(weightProgress(at(100, { traffic: traffic(100) }), 100).result, 'Pending');
+    assert.equal(weightProgress(at(100, { updateRevision: undefined }), 100).result, 'Reached');
+    const older = { traffic: traffic(25), observedGeneration: 1 };
+    assert.equal(weightProgress(at(25, older), 25).result, 'Pending', 'status of an older spec');
+  });
+
+  it('fails when the delivery is stalled, or the spec has another weight', () => {
+    assert.deepEqual(weightProgress(at(25, { traffic: traffic(0) }, 'True'), 25), {
+      result: 'Failed',
+      message: 'the message of Ready',
+    });
+    const { result, message } = weightProgress(at(0, { traffic: traffic(0) }), 25);
+    assert.equal(result, 'Failed');
+    assert.match(message, /^the spec has weight 0: 25 is no longer desired$/);
   });
 });
