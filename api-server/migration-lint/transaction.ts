@@ -16,10 +16,26 @@ import type { LintContext } from './context.js';
 import { type HeldLock, LOCK_MODES, type LockMode } from './locks.js';
 import { isOwn } from './own-tables.js';
 
-/** Locks that a statement acquires on tables in use. Statements without a blocking lock have none. */
+export interface RelationLock {
+  /** A RangeVar of the parser: `schemaname` and `relname`. */
+  relation: Tree;
+  mode: LockMode;
+}
+
+/** Locks that a statement acquires on tables in use. */
 export function locksOf(kind: string, body: Tree, { created }: LintContext): HeldLock[] {
-  const lockOn = (relation: Tree, mode: LockMode): HeldLock[] =>
-    relation?.relname && !isOwn(relation, created) ? [{ table: relationName(relation), mode }] : [];
+  return relationLocks(kind, body)
+    .filter(({ relation }) => !isOwn(relation, created))
+    .map(({ relation, mode }) => ({ table: relationName(relation), mode }));
+}
+
+/**
+ * Locks on the relations that a statement of the schema names (PostgreSQL documentation, "Explicit Locking"). An
+ * ALTER TABLE has one per command. Statements without a blocking lock have none.
+ */
+export function relationLocks(kind: string, body: Tree): RelationLock[] {
+  const lockOn = (relation: Tree, mode: LockMode): RelationLock[] =>
+    relation?.relname ? [{ relation, mode }] : [];
   switch (kind) {
     case 'CreateStmt':
       return [
@@ -63,7 +79,7 @@ export function locksOf(kind: string, body: Tree, { created }: LintContext): Hel
 }
 
 /** Commands of ALTER TABLE with a weaker lock than ACCESS EXCLUSIVE. */
-export const WEAK_COMMANDS: Readonly<Record<string, LockMode>> = {
+const WEAK_COMMANDS: Readonly<Record<string, LockMode>> = {
   AT_ValidateConstraint: 'SHARE UPDATE EXCLUSIVE',
   AT_SetStatistics: 'SHARE UPDATE EXCLUSIVE',
   AT_SetOptions: 'SHARE UPDATE EXCLUSIVE',
@@ -96,10 +112,18 @@ function attachedBy({ def }: Tree): Tree[] {
   return def?.PartitionCmd?.name ? [def.PartitionCmd.name] : [];
 }
 
-const RELATIONS = new Set(['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_FOREIGN_TABLE']);
+/** Statements lock the indexes that they use, too. */
+const RELATIONS = new Set([
+  'OBJECT_TABLE',
+  'OBJECT_INDEX',
+  'OBJECT_VIEW',
+  'OBJECT_MATVIEW',
+  'OBJECT_SEQUENCE',
+  'OBJECT_FOREIGN_TABLE',
+]);
 const TABLE_PARTS = new Set(['OBJECT_TRIGGER', 'OBJECT_RULE', 'OBJECT_POLICY']);
 
-/** Tables that DROP locks and that the statement names. */
+/** Relations that DROP locks and that the statement names. */
 export function droppedFrom({ objects = [], removeType }: Tree): Tree[] {
   const paths: string[][] = objects.map((one: Tree) => texts(one.List?.items));
   const named = (path: string[]) => ({ schemaname: path.at(-2), relname: path.at(-1) });

@@ -9,7 +9,7 @@ import { statementsOf } from '../../migration-lint/lint.js';
 import type { Logger } from '../../observability/logging/logger.js';
 import type { KnownMigration } from './known-migrations.js';
 import { HOLDER, type HolderRow, holderOf } from './lock-holder.js';
-import { CONFLICTS, type LockedTable, lockedTables } from './locked-tables.js';
+import { conflictsOf, type LockedTable, lockedTables } from './locked-tables.js';
 
 /** SQLSTATE lock_not_available, as PostgreSQL reports it after `lock_timeout`. */
 export const LOCK_NOT_AVAILABLE = '55P03';
@@ -82,7 +82,9 @@ export async function awaitBlockers(
 }
 
 async function readBlockers(runner: QueryRunner, tables: LockedTable[]): Promise<Blocker[]> {
-  const needs = tables.flatMap(({ table, mode }) => CONFLICTS[mode].map((conflict) => ({ table, conflict })));
+  const needs = tables.flatMap(({ table, mode }) =>
+    conflictsOf(mode).map((conflict) => ({ table, conflict })),
+  );
   return runner.query(
     `SELECT DISTINCT ON (since, l.virtualtransaction) l.virtualtransaction AS transaction,
             l.relation::regclass::text AS relation, a.pid IS NOT NULL AND a.usesysid IS NULL AS "isAutovacuum",
