@@ -27,8 +27,9 @@ import { notifyMetrics } from './notify/notification-metrics.js';
 import { Notifier } from './notify/notifier.js';
 import { Reporter } from './notify/reporter.js';
 import { Actor } from './reconciler/act.js';
-import { Caches, instanceKey } from './reconciler/caches.js';
+import { Caches } from './reconciler/caches.js';
 import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
+import { enqueueOnEvents, startResync } from './reconciler/enqueue.js';
 import { Metrics } from './reconciler/pcfapi-metrics.js';
 import { PodCreationEvents } from './reconciler/pod-creation-events.js';
 import { inReconcileSpan, inRequestSpan } from './reconciler/reconcile-span.js';
@@ -44,8 +45,6 @@ import { KubeClient } from './runtime/kube-client.js';
 import { LeaderElector } from './runtime/leader-election.js';
 import { SecretReader } from './runtime/outgoing/secrets.js';
 import { TokenBucket } from './runtime/rate-limiter.js';
-import { keyOf } from './runtime/store.js';
-import type { Priority } from './runtime/work-queue.js';
 import type { OperatorSettings } from './settings.js';
 
 /** Maximum duration of running reconciles after a stop was requested. */
@@ -133,7 +132,7 @@ export class PcfOperator extends dotI.default {
       await Promise.race([this.renewCaches(), leading]);
       this.isWorking = true;
       this.controller.start();
-      this.startResync();
+      this.resync = startResync(this.settings.resyncMs, this.caches, this.controller.queue);
       await leading;
     } catch (error) {
       if (!this.stopping.signal.aborted) throw error;
@@ -152,7 +151,12 @@ export class PcfOperator extends dotI.default {
     const port = await this.http.listen();
     this.log.info({ port, identity: this.identity }, 'starting operator');
     await this.dashboard?.listen();
-    this.subscribeToCaches();
+    enqueueOnEvents({
+      caches: this.caches,
+      queue: this.controller.queue,
+      isWorking: () => this.isWorking,
+      onEdit: (key) => this.metrics.edited(key),
+    });
     this.cacheSet.start(this.watching.signal);
     await Promise.race([this.cacheSet.synced(), aborted(this.stopping.signal)]);
     this.synced = true;
@@ -194,17 +198,6 @@ export class PcfOperator extends dotI.default {
     await this.dashboard?.close();
     await this.http.close();
     await Promise.all([this.reader.close(), this.writer.close()]);
-  }
-
-  /** Reconciles every PcfApi periodically, at random offsets: finds changes that cause no event. */
-  private startResync(): void {
-    const { resyncMs } = this.settings;
-    if (resyncMs === 0) return;
-    this.resync = setInterval(() => {
-      const spreadMs = resyncMs / 10;
-      for (const api of this.caches.pcfApis.list())
-        this.controller.queue.addAfter(keyOf(api), Math.random() * spreadMs, 'low');
-    }, resyncMs);
   }
 
   private guard(): void {
@@ -279,47 +272,6 @@ export class PcfOperator extends dotI.default {
       logger: this.log,
       registry: this.registry,
     });
-  }
-
-  /** Events that a standby queued have a low priority when it becomes leader. */
-  private get priority(): Priority {
-    return this.isWorking ? 'high' : 'low';
-  }
-
-  /** Maps events of caches to keys of PcfApis. */
-  private subscribeToCaches(): void {
-    const { queue } = this.controller;
-    this.caches.pcfApis.on(({ object, old, type }) => {
-      const edited = old !== undefined && object.metadata.generation !== old.metadata.generation;
-      if (edited && this.isWorking) this.metrics.edited(keyOf(object));
-      queue.add(keyOf(object), edited || type === 'DELETED' ? 'high' : 'low');
-    });
-    const enqueueAll = () => {
-      for (const api of this.caches.pcfApis.list()) queue.add(keyOf(api), 'low');
-    };
-    for (const [type, cache] of this.caches.dependents()) {
-      cache.onAvailability(enqueueAll);
-      cache.on((event) => {
-        // Both, because a changed label assigns the object to another PcfApi.
-        const keys = new Set([
-          instanceKey(event.object),
-          event.old && instanceKey(event.old),
-          ...this.caches.contenders(type, event),
-        ]);
-        for (const key of keys) if (key) queue.add(key, this.priority);
-      });
-    }
-    this.caches.secrets.on(({ object }) => {
-      for (const api of this.caches.readersOf(object)) queue.add(keyOf(api), this.priority);
-    });
-    for (const [type, cache] of this.caches.routesOfUsers()) {
-      cache.on((event) => {
-        const { object, old } = event;
-        const keys = [object, ...(old ? [old] : [])].flatMap((route) => this.caches.concernedBy(route));
-        keys.push(...this.caches.contenders(type, event));
-        for (const key of new Set(keys)) queue.add(key, this.priority);
-      });
-    }
   }
 
   /** Read-only dashboard of the cached objects. Standbys serve it too. */

@@ -14,7 +14,17 @@ import {
 } from 'graphql';
 import { inspect } from 'graphql/jsutils/inspect.js';
 import { isIterableObject } from 'graphql/jsutils/isIterableObject.js';
-import { type Path, pathToArray } from 'graphql/jsutils/Path.js';
+import { pathToArray } from 'graphql/jsutils/Path.js';
+import {
+  type Container,
+  ended,
+  FAILED,
+  Frame,
+  frameOf,
+  frameOfField,
+  propagate,
+  type Slot,
+} from './frame.js';
 import type {
   AbstractPlan,
   FieldPlan,
@@ -30,46 +40,9 @@ export interface Executed {
   errors?: GraphQLError[];
 }
 
-type Container = Record<string | number, unknown>;
 type Variables = Record<string, unknown>;
 
 const NO_INFO = Object.freeze({}) as GraphQLResolveInfo;
-
-/** A non-nullable value is null, so the value around it becomes null. */
-const FAILED = Symbol('failed');
-
-/** Position of an object or list in the response. It has the shape of `info.path`. */
-class Frame implements Path {
-  /** The value became null because of an error in it. Further results below it are ignored. */
-  nulled = false;
-
-  constructor(
-    readonly prev: Path | undefined,
-    readonly key: string | number,
-    readonly typename: string | undefined,
-    readonly parent: Frame | undefined,
-    readonly container: Container | undefined,
-    readonly nonNull: boolean,
-  ) {}
-
-  /** The path of the direct children. */
-  get path(): Path | undefined {
-    return this.parent ? this : undefined;
-  }
-
-  get isGone(): boolean {
-    for (let frame: Frame | undefined = this; frame; frame = frame.parent) if (frame.nulled) return true;
-    return false;
-  }
-}
-
-/** Position of one value in the response. */
-interface Slot {
-  readonly frame: Frame;
-  readonly container: Container;
-  readonly key: string | number;
-  readonly typename: string | undefined;
-}
 
 export interface ExecutionParts {
   schema: GraphQLSchema;
@@ -377,17 +350,6 @@ class Execution {
   }
 }
 
-function frameOf({ frame, container, key, typename }: Slot, nonNull: boolean): Frame {
-  return new Frame(frame.path, key, typename, frame, container, nonNull);
-}
-
-/** The frame around the field whose value, list item or item of a nested list is in this slot. */
-function frameOfField({ frame, key }: Slot): Frame {
-  let [around, name] = [frame, key];
-  while (typeof name === 'number') [around, name] = [around.parent as Frame, around.key];
-  return around;
-}
-
 /** Errors with unexpected properties can make `locatedError` throw. */
 function located(error: unknown, { nodes }: FieldPlan, path: (string | number)[]): GraphQLError {
   try {
@@ -395,24 +357,6 @@ function located(error: unknown, { nodes }: FieldPlan, path: (string | number)[]
   } catch (problem) {
     return locatedError(problem, nodes as never, path);
   }
-}
-
-/** A value with a failed part is null; a non-nullable value fails as well. */
-function ended<T>(frame: Frame, value: T | typeof FAILED): T | null | typeof FAILED {
-  if (value !== FAILED) return value;
-  frame.nulled = true;
-  return frame.nonNull ? FAILED : null;
-}
-
-/** Like `ended`, after the enclosing values have been written. */
-function propagate(from: Frame): void {
-  let frame = from;
-  frame.nulled = true;
-  while (frame.nonNull && frame.parent) {
-    frame = frame.parent;
-    frame.nulled = true;
-  }
-  if (frame.container) frame.container[frame.key] = null;
 }
 
 function serialized({ serialize, type }: LeafPlan, value: unknown): unknown {

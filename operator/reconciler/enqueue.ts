@@ -1,0 +1,57 @@
+/** Which PcfApis are reconciled, and when: after events of the caches, and periodically. */
+import { keyOf } from '../runtime/store.js';
+import type { Priority, WorkQueue } from '../runtime/work-queue.js';
+import { type Caches, instanceKey } from './caches.js';
+
+export interface Enqueuing {
+  caches: Caches;
+  queue: WorkQueue;
+  /** Whether this process reconciles. A standby only watches: its events have a low priority when it becomes leader. */
+  isWorking: () => boolean;
+  onEdit: (key: string) => void;
+}
+
+/** Maps events of caches to keys of PcfApis. */
+export function enqueueOnEvents({ caches, queue, isWorking, onEdit }: Enqueuing): void {
+  const priority = (): Priority => (isWorking() ? 'high' : 'low');
+  caches.pcfApis.on(({ object, old, type }) => {
+    const edited = old !== undefined && object.metadata.generation !== old.metadata.generation;
+    if (edited && isWorking()) onEdit(keyOf(object));
+    queue.add(keyOf(object), edited || type === 'DELETED' ? 'high' : 'low');
+  });
+  const enqueueAll = () => {
+    for (const api of caches.pcfApis.list()) queue.add(keyOf(api), 'low');
+  };
+  for (const [type, cache] of caches.dependents()) {
+    cache.onAvailability(enqueueAll);
+    cache.on((event) => {
+      // Both, because a changed label assigns the object to another PcfApi.
+      const keys = new Set([
+        instanceKey(event.object),
+        event.old && instanceKey(event.old),
+        ...caches.contenders(type, event),
+      ]);
+      for (const key of keys) if (key) queue.add(key, priority());
+    });
+  }
+  caches.secrets.on(({ object }) => {
+    for (const api of caches.readersOf(object)) queue.add(keyOf(api), priority());
+  });
+  for (const [type, cache] of caches.routesOfUsers()) {
+    cache.on((event) => {
+      const { object, old } = event;
+      const keys = [object, ...(old ? [old] : [])].flatMap((route) => caches.concernedBy(route));
+      keys.push(...caches.contenders(type, event));
+      for (const key of new Set(keys)) queue.add(key, priority());
+    });
+  }
+}
+
+/** Reconciles every PcfApi periodically, at random offsets: finds changes that cause no event. 0 disables it. */
+export function startResync(periodMs: number, caches: Caches, queue: WorkQueue): NodeJS.Timeout | undefined {
+  if (periodMs === 0) return undefined;
+  return setInterval(() => {
+    const spreadMs = periodMs / 10;
+    for (const api of caches.pcfApis.list()) queue.addAfter(keyOf(api), Math.random() * spreadMs, 'low');
+  }, periodMs);
+}
