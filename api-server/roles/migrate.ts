@@ -7,13 +7,8 @@ import { InterruptedError, isRetryable } from '../migrations/engine/is-retryable
 import { type KnownMigration, knownMigrations } from '../migrations/engine/known-migrations.js';
 import { describeHolder } from '../migrations/engine/lock-holder.js';
 import { crashReport, fitReport } from '../migrations/engine/report.js';
-import {
-  DEFAULT_PHASES,
-  migrateUp,
-  migrationPlan,
-  migrationStatus,
-  type RunResult,
-} from '../migrations/engine/runner.js';
+import type { RunResult } from '../migrations/engine/run-report.js';
+import { DEFAULT_PHASES, migrateUp, migrationPlan, migrationStatus } from '../migrations/engine/runner.js';
 import { writeTerminationMessage } from '../observability/crash-report.js';
 import { createLogger } from '../observability/logging/logger.js';
 

@@ -1,10 +1,9 @@
 /** Runs the migrations of this image and reports the result. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type MigrationInterface, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
 import type {
   BackfillProgress,
   LockHolder,
-  MigrationFinding,
   MigrationPhase,
   MigrationReport,
 } from '../../../contract/image.js';
@@ -14,7 +13,6 @@ import { version } from '../../config/version.js';
 import { sqlState } from '../../database/pool/connection-errors.js';
 import type { LintHistory } from '../../migration-lint/lint.js';
 import type { Logger } from '../../observability/logging/logger.js';
-import { redact } from '../../observability/logging/redact.js';
 import { backfillProgress, createBackfills, runBackfill } from './backfill.js';
 import type { BackfillSpec } from './backfill-batch.js';
 import { awaitBlockers, LOCK_NOT_AVAILABLE, LockNotAvailableError, tablesToLock } from './blockers.js';
@@ -28,13 +26,11 @@ import {
   readHistory,
   recordApplied,
 } from './history.js';
-import { InterruptedError } from './is-retryable.js';
 import type { KnownMigration } from './known-migrations.js';
 import { dynamicFindings, historyBefore } from './lint-migrations.js';
 import { BlockerWatch, describeHolder, runHolder } from './lock-holder.js';
 import {
   configureSession,
-  LockTimeoutError,
   lockSession,
   type MigrationSession,
   openSession,
@@ -42,10 +38,8 @@ import {
   type SessionTimeouts,
 } from './migration-session.js';
 import { preflight, selectPending } from './preflight.js';
-import { RefusedError } from './refused-error.js';
-import { lastLine } from './report.js';
+import { names, type Progress, type RunResult, runWithReport } from './run-report.js';
 
-const MAX_FINDINGS = 5;
 const LOCK_BACKOFF = { initialMs: 500, maxMs: 10_000 };
 const STATEMENT_TIMEOUT_MS: Record<MigrationPhase, number> = {
   expand: 60_000,
@@ -55,28 +49,6 @@ const STATEMENT_TIMEOUT_MS: Record<MigrationPhase, number> = {
 
 /** Contract only runs with `--phase contract`, because all traffic must be on the new version first. */
 export const DEFAULT_PHASES: MigrationPhase[] = ['expand', 'backfill'];
-
-export interface RunResult {
-  report: MigrationReport;
-  /** Cause of the failure, from which the caller derives the exit code. */
-  cause?: unknown;
-}
-
-interface Progress {
-  before: string[];
-  now: string[];
-  phases: MigrationPhase[];
-  backfill?: BackfillProgress;
-  /** Name of the running migration. */
-  running?: string;
-  lockHolder?: LockHolder;
-  /** The last attempt failed because of `lockHolder`, and the retry is pending. */
-  isRetryPending?: boolean;
-  /** Informational findings of the lint. */
-  findings?: MigrationFinding[];
-  /** Publishes a report with the current progress. */
-  reportProgress(): void;
-}
 
 /**
  * Applies the pending migrations of these phases, each in a separate transaction unless its `transaction` is
@@ -128,35 +100,6 @@ export function migrationPlan(
     progress.before = progress.now;
     progress.findings = dynamicFindings(await preflight(session.runner, applied, known, phases));
   });
-}
-
-async function runWithReport(
-  settings: Settings,
-  known: KnownMigration[],
-  phases: MigrationPhase[],
-  work: (progress: Progress) => Promise<void>,
-  onProgress: (report: MigrationReport) => void = () => {},
-): Promise<RunResult> {
-  const startedAt = performance.now();
-  const report = (cause?: unknown) =>
-    reportOf(settings, known, progress, cause, performance.now() - startedAt);
-  const reportProgress = () => onProgress({ ...report(), outcome: 'running' });
-  const progress: Progress = { before: [], now: [], phases, reportProgress };
-  let cause: unknown;
-  try {
-    await work(progress);
-  } catch (error) {
-    cause = isReleased(error) ? new Error('Connection terminated between two statements') : error;
-  }
-  return { report: report(cause), cause };
-}
-
-/**
- * When an idle connection is closed, TypeORM releases its query runner, and the next statement throws this
- * error.
- */
-function isReleased(error: unknown): boolean {
-  return error instanceof QueryRunnerAlreadyReleasedError;
 }
 
 async function runLocked(settings: Settings, known: KnownMigration[], progress: Progress, log: Logger) {
@@ -323,63 +266,4 @@ async function applyOne(
 
 function timeoutsOf(settings: Settings, phase: MigrationPhase): SessionTimeouts {
   return { lock: settings.migrations.lock_timeout, statement: STATEMENT_TIMEOUT_MS[phase] };
-}
-
-function names(applied: Applied[]): string[] {
-  return applied.map(({ name }) => name);
-}
-
-function reportOf(
-  settings: Settings,
-  known: KnownMigration[],
-  { before, now, phases, backfill, running, lockHolder: holder, findings: informational = [] }: Progress,
-  cause: unknown,
-  durationMs: number,
-): MigrationReport {
-  const knownNames = new Set(known.map(({ name }) => name));
-  const pending = [...knownNames].filter((name) => !now.includes(name));
-  const pendingOf = (phase: MigrationPhase) =>
-    known.filter((one) => one.phase === phase && pending.includes(one.name)).map(({ name }) => name);
-  const applied = now.filter((name) => !before.includes(name));
-  const ahead = now.filter((name) => !knownNames.has(name));
-  const newest = now.toSorted((a, b) => Number(a.slice(-13)) - Number(b.slice(-13))).at(-1) ?? null;
-  const lockHolder = cause instanceof LockTimeoutError ? cause.holder : holder;
-  const report = {
-    current: newest,
-    applied,
-    pending,
-    backfills: pendingOf('backfill'),
-    contracts: pendingOf('contract'),
-    durationMs: Math.round(durationMs),
-    phases,
-    ...(ahead.length > 0 && { ahead }),
-    ...(backfill && { backfill }),
-    ...(running && { running }),
-    ...(lockHolder && { lockHolder }),
-  };
-  if (cause === undefined) {
-    const findings = informational.length > 0 ? { findings: informational.slice(0, MAX_FINDINGS) } : {};
-    return { outcome: applied.length > 0 ? 'done' : 'nothing', ...report, ...findings };
-  }
-  const error = errorText(cause, running, settings.database.url) + heldBy(cause, holder);
-  if (!(cause instanceof RefusedError)) return { outcome: 'failed', ...report, error };
-  const findings = cause.findings.slice(0, MAX_FINDINGS);
-  return { outcome: 'refused', ...report, error, ...(findings.length > 0 && { findings }) };
-}
-
-function heldBy(cause: unknown, holder: LockHolder | undefined): string {
-  if (!holder) return '';
-  if (sqlState(cause) === LOCK_NOT_AVAILABLE) return `; held by ${describeHolder(holder)}`;
-  return cause instanceof InterruptedError ? `; waiting for ${describeHolder(holder)}` : '';
-}
-
-/** The error message in one line, without credentials; SQL errors with the name of the migration. */
-function errorText(cause: unknown, failing: string | undefined, url: string): string {
-  const message = redact(lastLine(messageOf(cause)), url);
-  return failing && sqlState(cause)?.length === 5 ? `${failing}: ${message}` : message;
-}
-
-function messageOf(cause: unknown): string {
-  if (cause instanceof AggregateError) return cause.errors.map(messageOf).join('; ');
-  return cause instanceof Error ? cause.message || cause.name : String(cause);
 }
