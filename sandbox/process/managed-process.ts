@@ -119,7 +119,7 @@ export async function untilReady(
   name: string,
   running: ManagedProcess,
   check: () => Promise<boolean>,
-  timeoutMs = 60_000,
+  timeoutMs = 180_000,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await check().catch(() => false))) {

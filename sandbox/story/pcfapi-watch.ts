@@ -115,7 +115,7 @@ export class PcfApiWatch {
    * Resolves when the status is up to date with the spec and the check succeeds; throws the last message
    * after the timeout.
    */
-  until(what: string, check: (api: PcfApiView | undefined) => boolean, timeoutMs = 60_000): Promise<void> {
+  until(what: string, check: (api: PcfApiView | undefined) => boolean, timeoutMs = 180_000): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = () => {
         const api = this.now();

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import type { RealCluster } from './cluster/real-cluster.js';
 import { sharedCluster } from './support.js';
 
-describe('real nodes', function () {
-  this.timeout(300_000);
+describe('real nodes', () => {
   let real: RealCluster;
 
   before(async () => {

@@ -4,8 +4,7 @@ import type { RealCluster } from './cluster/real-cluster.js';
 import { ask } from './load.js';
 import { serviceAddress, sharedCluster, sharedOperator } from './support.js';
 
-describe('real install', function () {
-  this.timeout(300_000);
+describe('real install', () => {
   let real: RealCluster;
 
   before(async () => {

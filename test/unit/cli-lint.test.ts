@@ -5,8 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-describe('kubectl pcf migrate lint', function () {
-  this.timeout(60_000);
+describe('kubectl pcf migrate lint', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-lint-'));
   after(() => rmSync(folder, { recursive: true }));
 

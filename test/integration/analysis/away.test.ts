@@ -49,8 +49,7 @@ class OperatorProcess {
   }
 }
 
-describe('analysis of a delivery during an outage of Prometheus', function () {
-  this.timeout(60_000);
+describe('analysis of a delivery during an outage of Prometheus', () => {
   const scraped = new ScrapedApi();
   const revision = new ScrapedRevision('api-new');
   let prometheus: TestPrometheus;
@@ -59,7 +58,6 @@ describe('analysis of a delivery during an outage of Prometheus', function () {
   let verdicts: Verdict[];
 
   before(async function () {
-    this.timeout(240_000); // includes an installation of Prometheus
     revision.requests(50);
     scraped.expose('api-new', revision);
     await scraped.start();

@@ -89,8 +89,7 @@ function trialCrd(): KubeObject {
   };
 }
 
-describe('analysis on a real control plane', function () {
-  this.timeout(60_000);
+describe('analysis on a real control plane', () => {
   let sandbox: Sandbox;
   let client: KubeClient;
   let jobs: ResourceCache;

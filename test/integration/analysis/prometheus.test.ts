@@ -12,14 +12,12 @@ import { secretsFrom } from '../../support/fixtures/secrets.js';
 import { startPrometheus, type TestPrometheus } from '../../support/servers/prometheus.js';
 import { NAMESPACE, ScrapedApi, ScrapedRevision } from './scraped-api.js';
 
-describe('PrometheusProvider with a real Prometheus', function () {
-  this.timeout(30_000);
+describe('PrometheusProvider with a real Prometheus', () => {
   const api = new ScrapedApi();
   let prometheus: TestPrometheus;
   let revisions = 0;
 
   before(async function () {
-    this.timeout(240_000); // includes an installation of Prometheus
     await api.start();
     const started = await startPrometheus({ target: api.address });
     if (!started) return this.skip();

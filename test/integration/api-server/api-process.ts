@@ -196,7 +196,7 @@ export class ApiProcess {
   }
 
   /** Waits until /health/ready returns a status; fails after `ms` milliseconds. */
-  async waitForReady(status = 200, ms = 10_000): Promise<void> {
+  async waitForReady(status = 200, ms = 60_000): Promise<void> {
     const deadline = Date.now() + ms;
     for (;;) {
       const response = await this.fetch('/health/ready');

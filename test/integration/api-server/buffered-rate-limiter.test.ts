@@ -13,7 +13,6 @@ describe('BufferedRateLimiter', () => {
   const clients: Redis[] = [];
 
   before(async function () {
-    this.timeout(240_000); // Redis may have to be installed
     server = await startRedis();
     if (!server) this.skip();
   });

@@ -18,7 +18,6 @@ describe('api-server response cache', () => {
     Number(/pcf_api_response_cache_lookups_total\{outcome="hit"\} (\d+)/.exec(await api.metrics())?.[1] ?? 0);
 
   before(async function () {
-    this.timeout(240_000); // Redis may have to be installed
     redis = await startRedis();
     if (!redis) return this.skip();
     const url = await migratedDatabase();

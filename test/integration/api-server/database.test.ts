@@ -23,8 +23,7 @@ describe('api-server database', () => {
   const replay = (action: 'pause' | 'resume') =>
     replica.query(`SELECT pg_wal_replay_${action}()`, replicaUrl);
 
-  before(async function () {
-    this.timeout(60_000);
+  before(async () => {
     primary = await startPostgres();
     url = await primary.createDatabase();
     await primary.query('CREATE TABLE notes (id int PRIMARY KEY, text text)', url);
@@ -205,7 +204,6 @@ describe('api-server database', () => {
 
     for (const way of ['directly', 'over TLS', 'through PgBouncer'] as const) {
       it(`cancels the statement of an aborted request on the server (${way})`, async function () {
-        this.timeout(60_000);
         const isPooled = way === 'through PgBouncer';
         const bouncer = isPooled ? await PgBouncer.start(url, 'transaction') : undefined;
         if (isPooled && !bouncer) return this.skip();

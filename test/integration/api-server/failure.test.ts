@@ -194,8 +194,7 @@ describe('api-server under failure', () => {
     }
   });
 
-  it('serves requests for other tables while a table is locked, and reports the cause for the locked table', async function () {
-    this.timeout(60_000);
+  it('serves requests for other tables while a table is locked, and reports the cause for the locked table', async () => {
     url = await migratedDatabase();
     const server = await start({
       PCF_API__DATABASE__CONNECT_TIMEOUT: '1s',

@@ -35,8 +35,7 @@ function writeMounted(file: string, text: string): void {
   renameSync(`${file}.new`, file);
 }
 
-describe('api-server signing keys that the operator rotates', function () {
-  this.timeout(120_000);
+describe('api-server signing keys that the operator rotates', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-test-key-rotation-'));
   const secret = new SecretStore();
   const processes: ApiProcess[] = [];

@@ -61,8 +61,7 @@ describe('api-server login', () => {
       'auth',
     );
 
-  before(async function () {
-    this.timeout(240_000); // the first run installs Redis
+  before(async () => {
     redis = await startRedis();
     postgres = await sharedPostgres();
     url = await migratedDatabase();

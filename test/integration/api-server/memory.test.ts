@@ -19,9 +19,7 @@ function residentMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-describe('api-server memory', function () {
-  this.timeout(60_000);
-
+describe('api-server memory', () => {
   for (const environment of ['development', 'staging', 'production'] as const) {
     it(`an idle pod uses less memory than the autoscaler's target (${environment})`, async function () {
       if (process.platform !== 'linux') this.skip();

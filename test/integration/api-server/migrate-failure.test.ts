@@ -235,8 +235,7 @@ describe('api-server migrate: infrastructure failures', () => {
     assert.deepEqual((await up(url, slow)).report.applied, ['Slow1795380000001']);
   });
 
-  it('exits with 75 after a failover while the replica is read-only; the backfill continues from its cursor after the promotion', async function () {
-    this.timeout(60_000);
+  it('exits with 75 after a failover while the replica is read-only; the backfill continues from its cursor after the promotion', async () => {
     const primary = await startPostgres();
     own.push(primary);
     const url = await primary.createDatabase();

@@ -52,8 +52,7 @@ describe('api-server migrate: SIGKILL', () => {
   });
   after(() => rmSync(image, { recursive: true, force: true }));
 
-  it('the next run completes after SIGKILL at any statement, and updates each row once', async function () {
-    this.timeout(240_000);
+  it('the next run completes after SIGKILL at any statement, and updates each row once', async () => {
     const appliedAtKill: string[] = [];
     let statement = 0;
     let isComplete = false;

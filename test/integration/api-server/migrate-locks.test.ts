@@ -67,8 +67,7 @@ describe('api-server migrate: locks', () => {
     assert.ok(reads.longestMs <= LONGEST_STALL_MS, `a read took ${reads.longestMs} ms`);
   });
 
-  it(`blocks reads for at most ${LONGEST_STALL_MS} ms while it waits for the locks of overlapping transactions`, async function () {
-    this.timeout(60_000);
+  it(`blocks reads for at most ${LONGEST_STALL_MS} ms while it waits for the locks of overlapping transactions`, async () => {
     await using reads = new Reads(url);
     let stopped = false;
     const overlapping = (async () => {
@@ -117,8 +116,7 @@ describe('api-server migrate: locks', () => {
     }
   });
 
-  it('cancels an autovacuum of the table, as PostgreSQL does for a statement that waits for deadlock_timeout', async function () {
-    this.timeout(60_000);
+  it('cancels an autovacuum of the table, as PostgreSQL does for a statement that waits for deadlock_timeout', async () => {
     await postgres.query(
       `INSERT INTO services (id, name) SELECT gen_random_uuid(), 's' || n FROM generate_series(1, 20000) n;
        UPDATE services SET owner = 'platform';

@@ -25,8 +25,7 @@ describe('api-server migrate: backfill with a lagging replica', () => {
   let ordinary: string;
   let onReplica: string;
 
-  before(async function () {
-    this.timeout(60_000);
+  before(async () => {
     primary = await startPostgres();
     servers.push(primary);
     url = await primary.createDatabase();
@@ -74,8 +73,7 @@ describe('api-server migrate: backfill with a lagging replica', () => {
     assert.equal(warnings.length, 1, ended.stderr);
   });
 
-  it('waits if its role can read the lag, reports this, can be cancelled, and continues when the replica has caught up', async function () {
-    this.timeout(60_000);
+  it('waits if its role can read the lag, reports this, can be cancelled, and continues when the replica has caught up', async () => {
     await primary.query('GRANT pg_read_all_stats TO ordinary', url);
     const name = 'FillRepository1795380000001';
     const image = filling(name, 'repository');

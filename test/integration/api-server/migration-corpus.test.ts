@@ -34,8 +34,7 @@ interface Harm {
   isHarmful: boolean;
 }
 
-describe('migration lint: corpus on PostgreSQL', function () {
-  this.timeout(300_000);
+describe('migration lint: corpus on PostgreSQL', () => {
   let postgres: TestPostgres;
   let template: string;
   let shared: string;

@@ -23,8 +23,7 @@ describe('api-server observability', () => {
     return api;
   };
 
-  before(async function () {
-    this.timeout(240_000);
+  before(async () => {
     url = await migratedDatabase();
     redis = await startRedis();
     receiver = await OtlpReceiver.start();
@@ -92,7 +91,6 @@ describe('api-server observability', () => {
 
   it('the trace of a mutation includes the job of the worker and the request to the webhook receiver', async function () {
     if (!redis) return this.skip();
-    this.timeout(60_000);
     const receiverOfHooks = await HttpEndpoint.start();
     const grafana = await FakeGrafana.start();
     const env = {
@@ -122,7 +120,7 @@ describe('api-server observability', () => {
         { traceparent: `00-${trace}-${PARENT}-01` },
       );
       await eventually('the receiver has the request', () => receiverOfHooks.requests.length === 1);
-      await eventually('Grafana has the annotation', () => grafana.annotations.size === 1, 20_000);
+      await eventually('Grafana has the annotation', () => grafana.annotations.size === 1);
       worker.signal('SIGTERM');
       await worker.ended;
       const spans = receiver.trace(trace);

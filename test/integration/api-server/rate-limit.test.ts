@@ -44,7 +44,6 @@ describe('api-server rate limit', () => {
     });
 
   before(async function () {
-    this.timeout(240_000); // the first run installs Redis
     redis = await startRedis();
     if (!redis) return this.skip();
     url = await migratedDatabase();

@@ -34,7 +34,6 @@ describe('api-server Redis modes', () => {
     eventually('the client is ready', () => client.status === 'ready', 20_000);
 
   before(async function () {
-    this.timeout(240_000);
     const first = await startRedis();
     if (!first) return this.skip();
     await first.stop();
@@ -124,8 +123,7 @@ describe('api-server Redis modes', () => {
     );
   });
 
-  it('Sentinel: every client follows the failover to the new master', async function () {
-    this.timeout(60_000);
+  it('Sentinel: every client follows the failover to the new master', async () => {
     const [master] = await startRedises([{}]);
     const [replica] = await startRedises([{ args: ['--replicaof', '127.0.0.1', `${master!.port}`] }]);
     const sentinels = await startRedises(
@@ -181,8 +179,7 @@ describe('api-server Redis modes', () => {
     );
   });
 
-  it('Cluster: writes keys of all slots, and continues after the failure of a node', async function () {
-    this.timeout(60_000);
+  it('Cluster: writes keys of all slots, and continues after the failure of a node', async () => {
     // The default bus port can be in the range of ephemeral ports.
     const buses = await freePorts(4);
     const nodes = await startRedises(

@@ -43,7 +43,6 @@ describe('api-server with Redis', () => {
   };
 
   before(async function () {
-    this.timeout(240_000); // the first run installs Redis
     redis = await startRedis();
     if (!redis) return this.skip();
     url = await migratedDatabase();

@@ -71,7 +71,6 @@ describe('api-server subscriptions over WebSockets', () => {
     });
 
   before(async function () {
-    this.timeout(240_000); // the first run installs Redis
     redis = await startRedis();
     if (!redis) return this.skip();
     const url = await (await sharedPostgres()).createDatabase();

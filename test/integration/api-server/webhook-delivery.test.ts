@@ -64,7 +64,6 @@ describe('api-server webhook delivery', () => {
   let close: (() => Promise<void>) | undefined;
 
   before(async function () {
-    this.timeout(240_000);
     redis = await startRedis();
     if (!redis) return this.skip();
   });
@@ -239,8 +238,7 @@ describe('api-server webhook delivery', () => {
     });
   });
 
-  it('delivers a signed message of a recorded deployment, and the API reports the delivery', async function () {
-    this.timeout(60_000);
+  it('delivers a signed message of a recorded deployment, and the API reports the delivery', async () => {
     const domain = await DomainUnderTest.start();
     try {
       await domain.sql(

@@ -30,11 +30,7 @@ class Dashboard {
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (part: string) => (text += part));
     const findAddress = () => /http:\S+/.exec(text)?.[0];
-    await eventually(
-      `an address in: ${text}`,
-      () => findAddress() !== undefined || child.exitCode !== null,
-      30_000,
-    );
+    await eventually(`an address in: ${text}`, () => findAddress() !== undefined || child.exitCode !== null);
     const address = findAddress();
     if (!address) throw new Error(text);
     return new Dashboard(child, address);
@@ -60,8 +56,7 @@ class Dashboard {
   }
 }
 
-describe('kubectl pcf dashboard', function () {
-  this.timeout(90_000);
+describe('kubectl pcf dashboard', () => {
   let sandbox: Sandbox;
   let api: TestApi;
   let browser: Browser;

@@ -18,8 +18,7 @@ const LOOK = [
   { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
 ];
 
-describe('dashboard of the operator', function () {
-  this.timeout(90_000);
+describe('dashboard of the operator', () => {
   let sandbox: Sandbox;
   let operator: OperatorProcess;
   let api: TestApi;

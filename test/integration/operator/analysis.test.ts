@@ -6,8 +6,7 @@ import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
 
-describe('a delivery with analysis', function () {
-  this.timeout(120_000);
+describe('a delivery with analysis', () => {
   let sandbox: Sandbox;
   let api: TestApi;
   let judge: HttpEndpoint;
@@ -65,7 +64,7 @@ describe('a delivery with analysis', function () {
       /judge: \d consecutive measurements are inconclusive since .*: it says Inconclusive/,
     );
     judge.answer = 'cut';
-    await eventually('the verdict is Unavailable', () => analysis()?.verdict === 'Unavailable', 30_000);
+    await eventually('the verdict is Unavailable', () => analysis()?.verdict === 'Unavailable');
     assert.match(
       analysis()!.message,
       /measurements fail since \S+: the webhook at .*: the connection was closed/,

@@ -11,8 +11,7 @@ import { MetricsApi } from '../../support/servers/metrics-api.js';
 /** The HPA controller of the sandbox syncs every 2 s. */
 const FIVE_DECISIONS_MS = 10_000;
 
-describe('HorizontalPodAutoscaler during a delivery', function () {
-  this.timeout(120_000);
+describe('HorizontalPodAutoscaler during a delivery', () => {
   let sandbox: Sandbox;
   let metrics: MetricsApi;
 
@@ -43,8 +42,8 @@ describe('HorizontalPodAutoscaler during a delivery', function () {
       );
     };
     await api.ready();
-    await eventually('the autoscaler has metrics', isScaling, 40_000);
-    await eventually('three pods', async () => (await replicas()) === 3, 20_000);
+    await eventually('the autoscaler has metrics', isScaling);
+    await eventually('three pods', async () => (await replicas()) === 3);
 
     await api.patch({ image: image('1.1.0'), canaryWeight: 50 });
     await api.watch.until('weight 50', (view) => view?.status?.traffic?.effectiveWeight === 50, 60_000);
@@ -54,7 +53,7 @@ describe('HorizontalPodAutoscaler during a delivery', function () {
     assert.match(api.message('AutoscalingLimited'), /does not scale on memory, only on cpu/);
 
     metrics.usage = (_, pods) => ({ cpu: `${Math.round(400 / pods.length)}m`, memory: '67Mi' });
-    await eventually('the autoscaler scales up', async () => (await replicas()) > 3, 20_000);
+    await eventually('the autoscaler scales up', async () => (await replicas()) > 3);
     await api.remove();
   });
 

@@ -16,8 +16,7 @@ interface Subset {
   trafficPolicy?: { tls: { mode: string; sni: string } };
 }
 
-describe('traffic.backendTLS', function () {
-  this.timeout(90_000);
+describe('traffic.backendTLS', () => {
   let sandbox: Sandbox;
   let api: TestApi;
 

@@ -14,8 +14,7 @@ import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 const CREATION_LIMIT_MS = 5_000;
 
-describe('the operator on a cluster without third-party CRDs', function () {
-  this.timeout(90_000);
+describe('the operator on a cluster without third-party CRDs', () => {
   const namespace = 'bare';
   let cluster: AuditedCluster;
   let watch: PcfApiWatch;

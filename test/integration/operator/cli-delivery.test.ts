@@ -6,8 +6,7 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
-describe('kubectl pcf in a delivery with steps', function () {
-  this.timeout(60_000);
+describe('kubectl pcf in a delivery with steps', () => {
   let sandbox: Sandbox;
   let api: TestApi;
   /** Names of the revisions, oldest first. */
@@ -65,11 +64,7 @@ describe('kubectl pcf in a delivery with steps', function () {
     await awaitWeight('1.1.0', 25);
     await pcf('promote', '--full');
     await awaitStable('1.1.0');
-    await eventually(
-      'the old pods are deleted',
-      async () => (await revisionDeployments()).length === 1,
-      30_000,
-    );
+    await eventually('the old pods are deleted', async () => (await revisionDeployments()).length === 1);
     assert.match(await pcf('undo'), /rolls back to revision 1/);
     await awaitWeight('1.0.0', 25);
     assert.equal(api.status.updateRevision, revisions[0], 'the recorded revision is reused');

@@ -18,8 +18,7 @@ spec:
   database: { secretRef: { name: pcf-api-secrets } }
 `;
 
-describe('kubectl pcf', function () {
-  this.timeout(90_000);
+describe('kubectl pcf', () => {
   let sandbox: Sandbox;
   let api: TestApi;
 

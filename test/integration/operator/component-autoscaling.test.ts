@@ -4,8 +4,7 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
-describe('autoscaling of a component on a real API server', function () {
-  this.timeout(90_000);
+describe('autoscaling of a component on a real API server', () => {
   let sandbox: Sandbox;
 
   before(async function () {

@@ -18,8 +18,7 @@ interface Http {
   route: { destination: { subset: string }; weight: number }[];
 }
 
-describe('a delivery', function () {
-  this.timeout(90_000);
+describe('a delivery', () => {
   let sandbox: Sandbox;
 
   before(async function () {
@@ -84,11 +83,7 @@ describe('a delivery', function () {
     await api.ready();
     assert.deepEqual(await istioWeights(api), { header: undefined, weights: { [old]: 100 } });
     assert.equal((await api.owned(DeploymentKind)).length, 2);
-    await eventually(
-      'the canary is deleted',
-      async () => (await api.owned(DeploymentKind)).length === 1,
-      45_000,
-    );
+    await eventually('the canary is deleted', async () => (await api.owned(DeploymentKind)).length === 1);
     await api.remove();
   });
 

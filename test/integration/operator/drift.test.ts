@@ -76,8 +76,7 @@ interface Status {
   traffic?: { effectiveWeight: number };
 }
 
-describe('drift repair', function () {
-  this.timeout(60_000);
+describe('drift repair', () => {
   let cluster: AuditedCluster;
 
   before(async function () {

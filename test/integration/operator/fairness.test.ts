@@ -120,8 +120,7 @@ function webhookOf({ url, ca }: HttpEndpoint, namespace: string): object {
   };
 }
 
-describe('the operator with API Priority and Fairness', function () {
-  this.timeout(120_000);
+describe('the operator with API Priority and Fairness', () => {
   let cluster: AuditedCluster;
   let operator: OperatorProcess;
 

@@ -48,8 +48,7 @@ const CAUSES: Cause[] = [
   },
 ];
 
-describe('abort of a delivery', function () {
-  this.timeout(60_000);
+describe('abort of a delivery', () => {
   let sandbox: Sandbox;
   let api: TestApi;
   let load: Load | undefined;
@@ -171,8 +170,7 @@ describe('abort of a delivery', function () {
   });
 });
 
-describe('a first revision that is not ready by progressDeadline', function () {
-  this.timeout(60_000);
+describe('a first revision that is not ready by progressDeadline', () => {
   let sandbox: Sandbox;
   let api: TestApi;
   let other: TestApi | undefined;

@@ -3,8 +3,7 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
-describe('two PcfApis with the same host at the same gateway', function () {
-  this.timeout(90_000);
+describe('two PcfApis with the same host at the same gateway', () => {
   const traffic = {
     provider: 'GatewayAPI',
     hosts: ['shared.example.com'],

@@ -24,8 +24,7 @@ interface Event extends KubeObject {
   regarding: { kind: string };
 }
 
-describe('kubectl', function () {
-  this.timeout(90_000);
+describe('kubectl', () => {
   let cluster: AuditedCluster;
 
   before(async function () {

@@ -4,8 +4,7 @@ import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import { type AuditedCluster, sharedAuditedCluster } from '../../support/cluster/audited-cluster.js';
 import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
-describe('a lost PcfApi status', function () {
-  this.timeout(120_000);
+describe('a lost PcfApi status', () => {
   let cluster: AuditedCluster;
 
   before(async function () {

@@ -36,8 +36,7 @@ const LOST_IN_A_FAILOVER = `
   DELETE FROM schema_migrations WHERE name LIKE '%RepositoryParts%';
   DELETE FROM schema_backfills WHERE name LIKE '%RepositoryParts%';`;
 
-describe('migrations with faults', function () {
-  this.timeout(300_000);
+describe('migrations with faults', () => {
   let sandbox: Sandbox;
 
   before(async function () {

@@ -27,8 +27,7 @@ const NEW = image('2.0.0');
 /** Old pods are deleted 1 s after they lost their traffic. */
 const strategy = { type: 'Canary', canary: { scaleDownDelay: '1s' } };
 
-describe('migrations run by the operator', function () {
-  this.timeout(180_000);
+describe('migrations run by the operator', () => {
   let sandbox: Sandbox;
 
   before(async function () {

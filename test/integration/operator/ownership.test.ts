@@ -18,8 +18,7 @@ const blueGreen = { strategy: { type: 'BlueGreen', blueGreen: { autoPromote: fal
 const readyMessage = (api?: PcfApiView) =>
   api?.status?.conditions?.find(({ type }) => type === 'Ready')?.message ?? '';
 
-describe('ownership of objects', function () {
-  this.timeout(120_000);
+describe('ownership of objects', () => {
   let cluster: AuditedCluster;
   let operator: OperatorProcess;
 
@@ -129,7 +128,7 @@ describe('ownership of objects', function () {
     const before = await essence();
     assert.ok(before.length >= kinds.length);
     await cluster.sandbox.parts.kubectl.run(['delete', 'pcf', 'api', '-n', namespace, '--cascade=orphan']);
-    await watch.until('the PcfApi is deleted', (api?: PcfApiView) => api === undefined, 30_000);
+    await watch.until('the PcfApi is deleted', (api?: PcfApiView) => api === undefined);
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     assert.deepEqual(await essence(), before);
     assert.ok((await objects()).every(({ metadata }) => !metadata.ownerReferences?.length));
@@ -165,7 +164,7 @@ describe('ownership of objects', function () {
       return true;
     });
     await cluster.client.delete(PcfApiKind, namespace, 'api');
-    await watch.until('the PcfApi is deleted', (api?: PcfApiView) => api === undefined, 30_000);
+    await watch.until('the PcfApi is deleted', (api?: PcfApiView) => api === undefined);
     await check();
   });
 });

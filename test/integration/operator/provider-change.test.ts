@@ -14,8 +14,7 @@ import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluste
 /** Lower bound of the wait for the data plane, in milliseconds. */
 const SETTLE_MS = 1_500;
 
-describe('a change of traffic.provider', function () {
-  this.timeout(90_000);
+describe('a change of traffic.provider', () => {
   let sandbox: Sandbox;
   let api: TestApi;
 

@@ -96,8 +96,7 @@ const plain = {
 };
 const image = (tag: string) => `registry.example.com/pcf-api:${tag}`;
 
-describe('RBAC permissions of the operator', function () {
-  this.timeout(180_000);
+describe('RBAC permissions of the operator', () => {
   let cluster: AuditedCluster;
   let helm: TestHelm | undefined;
 
@@ -194,11 +193,7 @@ describe('RBAC permissions of the operator', function () {
     const isBackup = ({ verb, objectRef }: AuditEvent) =>
       verb === 'patch' && objectRef?.resource === resource && objectRef?.namespace === namespace;
     if (resource)
-      await eventually(
-        `an object of ${resource} is created`,
-        () => cluster.audit.since().some(isBackup),
-        30_000,
-      );
+      await eventually(`an object of ${resource} is created`, () => cluster.audit.since().some(isBackup));
     const mark = cluster.audit.mark();
     await cluster.patch(namespace, { ...bare, traffic: plain });
     const routes = { istio: 'destinationrules', gateway: 'gateways', ingress: 'ingresses' }[namespace];
@@ -212,7 +207,7 @@ describe('RBAC permissions of the operator', function () {
     if (namespace === 'ingress') await causeRepeatedDrift(namespace);
     if (namespace === 'ingress') await exceedHistoryLimit(namespace);
     await client.delete(PcfApiKind, namespace, 'api');
-    await watch.until('the PcfApi is deleted', (api) => api === undefined, 30_000);
+    await watch.until('the PcfApi is deleted', (api) => api === undefined);
   }
 
   /** Delivers a version whose migrations take so long that the operator reads their progress. */
@@ -250,10 +245,8 @@ describe('RBAC permissions of the operator', function () {
     for (const resource of ['controllerrevisions', 'jobs', 'configmaps']) {
       const isDeletion = ({ verb, objectRef }: AuditEvent) =>
         verb === 'delete' && objectRef?.resource === resource && objectRef.namespace === namespace;
-      await eventually(
-        `an old object of ${resource} is deleted`,
-        () => cluster.audit.since().some(isDeletion),
-        40_000,
+      await eventually(`an old object of ${resource} is deleted`, () =>
+        cluster.audit.since().some(isDeletion),
       );
     }
   }
@@ -271,6 +264,6 @@ describe('RBAC permissions of the operator', function () {
       namespace,
     ]);
     const watch = await cluster.create(namespace);
-    await watch.until('NameConflict', (api) => api?.status?.reason === 'NameConflict', 30_000);
+    await watch.until('NameConflict', (api) => api?.status?.reason === 'NameConflict');
   }
 });

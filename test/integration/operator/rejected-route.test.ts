@@ -12,8 +12,7 @@ import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
 const group = 'admissionregistration.k8s.io/v1';
 
-describe('status of a route whose changes an admission policy rejects', function () {
-  this.timeout(120_000);
+describe('status of a route whose changes an admission policy rejects', () => {
   let cluster: AuditedCluster;
   let operator: OperatorProcess;
   let watch: PcfApiWatch;
@@ -93,7 +92,6 @@ describe('status of a route whose changes an admission policy rejects', function
     await watch.until(
       'the change of the route is rejected',
       (api?: PcfApiView) => api?.status?.reason === 'Invalid',
-      30_000,
     );
     const { reason, ...rest } = traffic(watch.now())!;
     assert.deepEqual(rest, { desiredWeight: 80, effectiveWeight: 40, verified: false });
@@ -109,7 +107,7 @@ describe('status of a route whose changes an admission policy rejects', function
   it('reports the remaining weight of an aborted revision until the policy is deleted', async () => {
     const { stableRevision = '', updateRevision = '' } = watch.now()?.status ?? {};
     await cluster.sandbox.kubectlPcf(['abort', 'api', '-n', namespace]);
-    await watch.until('aborted', (api?: PcfApiView) => api?.status?.failed !== undefined, 30_000);
+    await watch.until('aborted', (api?: PcfApiView) => api?.status?.failed !== undefined);
     await eventually(
       'the effective weight is still 40 %',
       () => traffic(watch.now())?.effectiveWeight === 40,
@@ -124,7 +122,6 @@ describe('status of a route whose changes an admission policy rejects', function
     await eventually(
       'the stable revision has all traffic',
       () => weights(watch.now())[stableRevision] === 100,
-      10_000,
     );
     assert.equal(traffic(watch.now())?.effectiveWeight, 0);
     await metricIs('pcf_effective_weight', 0);

@@ -9,8 +9,7 @@ import { eventually } from '../../support/cluster/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 import { TcpProxy } from '../../support/servers/tcp-proxy.js';
 
-describe('the operator with two replicas', function () {
-  this.timeout(120_000);
+describe('the operator with two replicas', () => {
   let cluster: AuditedCluster;
   let leader: OperatorProcess;
   let standby: OperatorProcess;

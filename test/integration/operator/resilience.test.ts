@@ -4,8 +4,7 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { image, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
-describe('the operator', function () {
-  this.timeout(120_000);
+describe('the operator', () => {
   let sandbox: Sandbox;
 
   before(async function () {

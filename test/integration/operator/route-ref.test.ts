@@ -67,8 +67,7 @@ const kinds: Kind[] = [
 ];
 
 for (const { provider, type, apiVersion, spec, weights } of kinds) {
-  describe(`traffic.routeRef to a ${type.kind}`, function () {
-    this.timeout(120_000);
+  describe(`traffic.routeRef to a ${type.kind}`, () => {
     let sandbox: Sandbox;
     let api: TestApi;
     let original: KubeObject;

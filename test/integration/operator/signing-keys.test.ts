@@ -16,8 +16,7 @@ const NAME = 'api-jwt';
 const HOUR = 3_600_000;
 const auth = { jwtSecretRef: { name: NAME }, rotation: { interval: '10h', overlap: '1h' } };
 
-describe('the operator with rotated signing keys', function () {
-  this.timeout(120_000);
+describe('the operator with rotated signing keys', () => {
   const namespace = 'signing-keys';
   let cluster: AuditedCluster;
   let watch: PcfApiWatch;
@@ -130,7 +129,6 @@ describe('the operator with rotated signing keys', function () {
     await eventually(
       'the Secret is deleted',
       async () => (await secret().catch(() => undefined)) === undefined,
-      30_000,
     );
   });
 });

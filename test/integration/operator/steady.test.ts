@@ -21,8 +21,7 @@ import { kubectlPcf } from '../../support/cluster/kubectl-pcf.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 
-describe('the operator with a PcfApi in steady state', function () {
-  this.timeout(120_000);
+describe('the operator with a PcfApi in steady state', () => {
   const namespace = 'steady';
   let cluster: AuditedCluster;
   let operator: OperatorProcess;

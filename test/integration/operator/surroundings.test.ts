@@ -28,8 +28,7 @@ interface Condition {
   message: string;
 }
 
-describe('a PcfApi with supporting objects', function () {
-  this.timeout(90_000);
+describe('a PcfApi with supporting objects', () => {
   let sandbox: Sandbox;
 
   before(async function () {
@@ -104,14 +103,10 @@ describe('a PcfApi with supporting objects', function () {
       };
       return found?.status?.conditions?.find((candidate) => candidate.type === type)?.reason;
     };
-    await eventually(
-      'the autoscaler reads the scale',
-      async () => {
-        const able = await conditionOf('AbleToScale');
-        return able === 'SucceededGetScale' || able === 'ReadyForNewScale';
-      },
-      40_000,
-    );
+    await eventually('the autoscaler reads the scale', async () => {
+      const able = await conditionOf('AbleToScale');
+      return able === 'SucceededGetScale' || able === 'ReadyForNewScale';
+    });
     assert.equal((await api.specOf<{ replicas: number }>(PcfApiKind)).replicas, 3);
     await api.ready();
 
@@ -252,13 +247,13 @@ describe('a PcfApi with supporting objects', function () {
       const revision = api.status.stableRevision;
       assert.equal(await users(), 'rotated_1');
       await rotateTo('rotated_2');
-      await eventually('the new role is used', async () => (await users()).includes('rotated_2'), 30_000);
+      await eventually('the new role is used', async () => (await users()).includes('rotated_2'));
       // A rotation revokes the old role at its end: remaining connections of it must reconnect.
       await database.query('ALTER ROLE rotated_1 NOLOGIN');
       await database.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotated_1'",
       );
-      await eventually('only the new role is left', async () => (await users()) === 'rotated_2', 30_000);
+      await eventually('only the new role is left', async () => (await users()) === 'rotated_2');
       await api.ready();
       const pods = (await api.owned(PodKind)) as Pod[];
       const serving = pods.filter(({ status }) => status?.phase === 'Running');

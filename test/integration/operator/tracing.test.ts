@@ -5,8 +5,7 @@ import { eventually, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 import { OtlpReceiver } from '../../support/servers/otlp-receiver.js';
 
-describe('traces of the operator', function () {
-  this.timeout(90_000);
+describe('traces of the operator', () => {
   let sandbox: Sandbox;
   let receiver: OtlpReceiver;
 

@@ -292,8 +292,7 @@ const cases: Record<string, Case> = {
   },
 };
 
-describe('Prometheus alert rules', function () {
-  this.timeout(240_000); // includes an installation of promtool
+describe('Prometheus alert rules', () => {
   let promtool: string;
   let folder: string;
   const file = parse(readFileSync(RULES, 'utf8')) as { groups: { rules: Rule[] }[] };

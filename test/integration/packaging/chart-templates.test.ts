@@ -17,8 +17,7 @@ interface PodSpec {
   containers: { image: string; env: { name: string; value?: string }[]; securityContext: object }[];
 }
 
-describe('Helm chart templates', function () {
-  this.timeout(60_000);
+describe('Helm chart templates', () => {
   let helm: Helm;
   let remove = () => {};
 

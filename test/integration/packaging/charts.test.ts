@@ -19,8 +19,7 @@ interface PcfApiView {
   status?: { phase?: string; traffic?: { effectiveWeight: number } };
 }
 
-describe('Helm charts on a real API server', function () {
-  this.timeout(90_000);
+describe('Helm charts on a real API server', () => {
   let sandbox: Sandbox;
   let helm: Helm;
   let remove = () => {};

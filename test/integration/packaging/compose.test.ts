@@ -61,8 +61,7 @@ interface Compose {
 const load = (file: string) => parse(readFileSync(file, 'utf8'), { merge: true }) as Compose;
 
 for (const name of ['compose', 'swarm']) {
-  describe(`deploy/compose/${name}.yaml`, function () {
-    this.timeout(60_000);
+  describe(`deploy/compose/${name}.yaml`, () => {
     const file = load(`deploy/compose/${name}.yaml`);
 
     it('is valid according to the schema of the Compose specification', async () => {

@@ -63,8 +63,7 @@ const timing: CacheTiming = {
   backoff: { baseMs: 50, maxMs: 500, jitter: 0.5 },
 };
 
-describe('resource cache with disruptions of a real API server', function () {
-  this.timeout(60_000);
+describe('resource cache with disruptions of a real API server', () => {
   let sandbox: Sandbox;
   let client: KubeClient;
   let proxy: TcpProxy;
@@ -313,8 +312,7 @@ describe('resource cache with disruptions of a real API server', function () {
   }
 });
 
-describe('resource cache with an API server without WatchList and with fast compaction', function () {
-  this.timeout(60_000);
+describe('resource cache with an API server without WatchList and with fast compaction', () => {
   let sandbox: Sandbox;
   let client: KubeClient;
 

@@ -37,7 +37,7 @@ export const named = (name: string, version: number, uid = name): KubeObject => 
   metadata: { namespace: 'ns', name, uid, resourceVersion: String(version) },
 });
 
-export async function until(what: string, check: () => boolean, timeoutMs = 20_000): Promise<void> {
+export async function until(what: string, check: () => boolean, timeoutMs = 180_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!check()) {
     if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
@@ -56,19 +56,25 @@ export class CacheUnderTest {
     readonly server: FakeApiServer,
     private readonly client: KubeClient,
     options: CacheOptions,
+    ownTiming: Partial<typeof timing>,
   ) {
-    this.cache = new ResourceCache(kind, client, pino({ level: 'silent' }), options, timing);
+    const all = { ...timing, ...ownTiming };
+    this.cache = new ResourceCache(kind, client, pino({ level: 'silent' }), options, all);
     this.cache.on((event) => this.events.push(event));
   }
 
   /** Creates a cache for a server with the objects `a` and `b`. */
-  static async create(options: CacheOptions = {}, watchList = false): Promise<CacheUnderTest> {
+  static async create(
+    options: CacheOptions = {},
+    watchList = false,
+    ownTiming: Partial<typeof timing> = {},
+  ): Promise<CacheUnderTest> {
     const server = new FakeApiServer(kind);
     server.watchList = watchList;
     const client = new KubeClient(await server.listen());
     server.put(thing('a'));
     server.put(thing('b'));
-    return new CacheUnderTest(server, client, options);
+    return new CacheUnderTest(server, client, options, ownTiming);
   }
 
   /** Runs the cache until it has its first list, and an open watch if the kind is installed. */

@@ -56,8 +56,7 @@ if (what === 'report') {
 }
 `;
 
-describe('process node on a real control plane', function () {
-  this.timeout(30_000);
+describe('process node on a real control plane', () => {
   let sandbox: Sandbox;
   let imageFolder: string;
 

@@ -66,12 +66,12 @@ export class TestApi<C extends TestCluster = Sandbox> {
     await client.patch(PcfApiKind, this.namespace, this.name, { spec }, { fieldManager: 'test' });
   }
 
-  ready(timeoutMs = 60_000): Promise<void> {
+  ready(timeoutMs = 180_000): Promise<void> {
     return this.watch.until(`${this.namespace} Ready`, (api) => api?.status?.phase === 'Ready', timeoutMs);
   }
 
   /** Waits for a reason in the status. */
-  reason(reason: string, timeoutMs = 60_000): Promise<void> {
+  reason(reason: string, timeoutMs = 180_000): Promise<void> {
     return this.watch.until(
       `${this.namespace} ${reason}`,
       (api) => api?.status?.reason === reason,
@@ -110,7 +110,7 @@ export class TestApi<C extends TestCluster = Sandbox> {
 export async function eventually(
   what: string,
   check: () => Promise<boolean> | boolean,
-  timeoutMs = 60_000,
+  timeoutMs = 180_000,
   everyMs = 50,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;

@@ -23,9 +23,7 @@ function run(...args: string[]): { events: string[]; counts: string } {
   return { events: lines.filter((line) => /^(start|end) /.test(line)), counts: lines.at(-1)! };
 }
 
-describe('itConcurrently', function () {
-  this.timeout(30_000);
-
+describe('itConcurrently', () => {
   it('runs at most three tests concurrently, but no two of one group, and reports each result', () => {
     const { events, counts } = run();
     let running: string[] = [];
