@@ -29,6 +29,7 @@ export function weightCommand(): Command {
           report(options, written, done);
           if (!options.wait) return;
           await waitFor(access, name, {
+            known: written,
             progressOf: (api) => progressOf(api, weight),
             unmet: `weight ${weight} is not in effect`,
             timeoutSeconds: options.timeout,
@@ -65,10 +66,11 @@ export function progressOf(api: PcfApi, weight: number): Progress {
   if (spec.canaryWeight !== weight)
     return failed(`the spec has weight ${spec.canaryWeight}: ${weight} is no longer desired`);
   if (status?.observedGeneration !== metadata.generation) return pending(readyMessage(api));
-  if (isTrue(api, 'Stalled')) return failed(readyMessage(api));
   const { effectiveWeight, verified } = status.traffic ?? {};
-  const isInEffect = !status.updateRevision || (weight < 100 && effectiveWeight === weight && verified);
-  return isInEffect ? { result: 'Reached', message: '' } : pending(readyMessage(api));
+  const reached: Progress = { result: 'Reached', message: '' };
+  if (weight < 100 && effectiveWeight === weight && verified) return reached;
+  if (isTrue(api, 'Stalled')) return failed(readyMessage(api));
+  return status.updateRevision ? pending(readyMessage(api)) : reached;
 }
 
 function percent(text: string): number {

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
 import { PcfApiKind } from '../operator/resources/kinds.js';
 import { ResourceEventType } from '../operator/runtime/event-types.js';
+import type { KubeObject } from '../operator/runtime/kube-types.js';
 import { ResourceCache } from '../operator/runtime/resource-cache.js';
 import type { ClusterAccess } from './cluster.js';
 import { CliError } from './output.js';
@@ -13,6 +14,8 @@ export interface Progress {
 }
 
 export interface Wait {
+  /** The PcfApi as it was read or written before: a list from the cache of an API server can be older. */
+  known: KubeObject;
   progressOf: (api: PcfApi) => Progress;
   /** What is missing after the timeout, for the error: "weight 10 is not in effect". */
   unmet: string;
@@ -23,7 +26,7 @@ export interface Wait {
 export async function waitFor(
   { client, namespace }: ClusterAccess,
   name: string,
-  { progressOf, unmet, timeoutSeconds }: Wait,
+  { known, progressOf, unmet, timeoutSeconds }: Wait,
 ): Promise<void> {
   const fieldSelector = `metadata.name=${name}`;
   // The cache retries a forbidden request without limit.
@@ -35,10 +38,12 @@ export async function waitFor(
   cache.on(({ type, object }) => {
     const isDeleted = type === ResourceEventType.Deleted;
     const next = isDeleted ? failed('the PcfApi was deleted') : progressOf(object as unknown as PcfApi);
-    if (next.result === 'Pending' && next.message !== progress.message) console.error(next.message);
+    const isNew = next.message !== '' && next.message !== progress.message;
+    if (next.result === 'Pending' && isNew) console.error(next.message);
     progress = next;
     if (next.result !== 'Pending') stop.abort();
   });
+  cache.noteWrite(known);
   await cache.run(AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutSeconds * 1000)]));
   if (progress.result === 'Failed') throw new CliError(progress.message);
   if (progress.result === 'Pending')

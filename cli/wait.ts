@@ -1,6 +1,7 @@
 /** `kubectl pcf wait`: waits for the result of a delivery. */
 import { type Command, Option } from 'commander';
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
+import type { KubeObject } from '../operator/runtime/kube-types.js';
 import { type ClusterOptions, clusterCommand, getPcfApi, withCluster } from './cluster.js';
 import { seconds } from './seconds.js';
 import { failed, isTrue, type Progress, pending, readyMessage, waitFor } from './wait-for.js';
@@ -33,6 +34,7 @@ export function waitCommand(): Command {
           const api = await getPcfApi(access, name);
           const goal: Goal = { image: options.image ?? api.spec.image, state: options.for };
           await waitFor(access, name, {
+            known: api as unknown as KubeObject,
             progressOf: (current) => progressOf(current, goal),
             unmet: `${goal.image} is not ${goal.state}`,
             timeoutSeconds: options.timeout,

@@ -23,9 +23,11 @@ export interface RelationLock {
 }
 
 /** Locks that a statement acquires on tables in use. */
-export function locksOf(kind: string, body: Tree, { created }: LintContext): HeldLock[] {
+export function locksOf(kind: string, body: Tree, { created, made }: LintContext): HeldLock[] {
+  // `created` has only tables. A lock on the table of an index was acquired when the index was created.
+  const dropsOwn = ({ relname }: Tree) => kind === 'DropStmt' && made.has(`relation ${relname}`);
   return relationLocks(kind, body)
-    .filter(({ relation }) => !isOwn(relation, created))
+    .filter(({ relation }) => !isOwn(relation, created) && !dropsOwn(relation))
     .map(({ relation, mode }) => ({ table: relationName(relation), mode }));
 }
 

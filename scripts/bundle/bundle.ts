@@ -6,17 +6,20 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { cp, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
-import { PROGRAMS, type Program } from './programs.js';
+import { PROGRAMS, type Program, programNamed } from './programs.js';
 import { slimClient } from './slim-client.js';
 
 const BUNDLES = 'dist/bundle';
 
-/** CommonJS packages call `require` for modules of Node.js, which an ES module does not have. */
-const REQUIRE =
-  "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);";
+/** What CommonJS packages use and an ES module does not have. */
+const COMMON_JS = [
+  "import { createRequire as createRequireOfBundle } from 'node:module';",
+  'const require = createRequireOfBundle(import.meta.url);',
+  'const { filename: __filename, dirname: __dirname } = import.meta;',
+].join(' ');
 
 async function bundle({ entry, external, copied = [] }: Program): Promise<void> {
-  await rm(join(BUNDLES, dirname(entry)), { recursive: true, force: true });
+  const folder = join(BUNDLES, dirname(entry));
   const { metafile } = await build({
     entryPoints: [join('dist', entry)],
     outbase: 'dist',
@@ -34,35 +37,58 @@ async function bundle({ entry, external, copied = [] }: Program): Promise<void> 
     // node-fetch 2 uses it only without the URL of Node.js; it loads the deprecated module `punycode`.
     alias: { 'whatwg-url': 'node:url' },
     plugins: [slimClient],
-    banner: { js: REQUIRE },
+    banner: { js: COMMON_JS },
     logLevel: 'warning',
   });
-  await writeFile(join(BUNDLES, dirname(entry), 'LICENSES.txt'), licensesOf(Object.keys(metafile.inputs)));
+  // Afterwards, so that a failed build leaves the previous program.
+  const stale = readdirSync(folder).filter((name) => !(join(folder, name) in metafile.outputs));
+  await Promise.all(stale.map((name) => rm(join(folder, name), { recursive: true })));
+  const packages = packagesOf(Object.keys(metafile.inputs));
+  const write = (name: string, text: string) => writeFile(join(folder, name), text);
+  await write('LICENSES.txt', licensesOf(packages));
+  await write('sbom.cdx.json', `${JSON.stringify(billOf(packages), undefined, 2)}\n`);
   for (const folder of copied) await cp(join('dist', folder), join(BUNDLES, folder), { recursive: true });
 }
 
-/** Names, versions and license texts of the packages that contain these files. */
-function licensesOf(files: string[]): string {
+interface Package {
+  folder: string;
+  name: string;
+  version: string;
+  license: string;
+}
+
+/** The packages that contain these files. */
+function packagesOf(files: string[]): Package[] {
   const folders = new Set(
     files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []),
   );
-  const texts = [...folders].sort().map((folder) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
-      name: string;
-      version: string;
-      license?: string;
-    };
+  return [...folders].sort().map((folder) => {
+    const text = readFileSync(join(folder, 'package.json'), 'utf8');
+    const { name, version, license } = JSON.parse(text) as Omit<Package, 'folder'>;
+    return { folder, name, version, license };
+  });
+}
+
+/** Names, versions and license texts. */
+function licensesOf(packages: readonly Package[]): string {
+  const texts = packages.map(({ folder, name, version, license }) => {
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
     return `${name} ${version}: ${license}\n\n${file ? readFileSync(join(folder, file), 'utf8') : ''}`;
   });
   return texts.join(`\n${'-'.repeat(80)}\n`);
 }
 
-const programs = new Map<string, Program>(Object.entries(PROGRAMS));
-const names = process.argv.length > 2 ? process.argv.slice(2) : [...programs.keys()];
-const selected = names.map((name) => {
-  const program = programs.get(name);
-  if (!program) throw new Error(`no program ${name}: use ${[...programs.keys()].join(', ')}`);
-  return program;
-});
-await Promise.all(selected.map(bundle));
+/** A CycloneDX bill of materials: scanners find no packages in a bundle. */
+function billOf(packages: readonly Package[]): object {
+  const components = packages.map(({ name, version, license }) => ({
+    type: 'library',
+    name,
+    version,
+    purl: `pkg:npm/${name.replace('@', '%40')}@${version}`,
+    licenses: [{ expression: license }],
+  }));
+  return { bomFormat: 'CycloneDX', specVersion: '1.6', version: 1, components };
+}
+
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PROGRAMS);
+await Promise.all(names.map(programNamed).map(bundle));

@@ -3,8 +3,10 @@
 export interface Program {
   /** Compiled entry point. The bundle has the same path below dist/bundle/. */
   entry: string;
-  /** Packages that stay in node_modules. */
+  /** Packages that are not in the bundle, but in node_modules. */
   external: string[];
+  /** Packages that are in node_modules as well. */
+  kept?: string[];
   /** Folders below dist/ whose modules are loaded from the file system. */
   copied?: string[];
 }
@@ -12,10 +14,19 @@ export interface Program {
 export const PROGRAMS = {
   'api-server': {
     entry: 'api-server/main.js',
+    // Migrations that import pg get the instance that the gate checks (migrations/engine/driver-gate.ts).
     // libpg-query reads its WebAssembly next to its code; the page of GraphiQL is 9 MB, and rarely loaded.
-    external: ['libpg-query', '@graphql-yoga/render-graphiql'],
+    external: ['pg', 'libpg-query', '@graphql-yoga/render-graphiql'],
     copied: ['api-server/migrations/versions'],
+    kept: ['typeorm'], // for migrations, which can import it
   },
   operator: { entry: 'operator/main.js', external: ['uplot'] },
   cli: { entry: 'cli/bin.js', external: ['libpg-query', 'uplot'] },
 } satisfies Record<string, Program>;
+
+/** Throws if there is no such program. */
+export function programNamed(name: string): Program {
+  const program = new Map<string, Program>(Object.entries(PROGRAMS)).get(name);
+  if (!program) throw new Error(`no program ${name}: use ${Object.keys(PROGRAMS).join(', ')}`);
+  return program;
+}

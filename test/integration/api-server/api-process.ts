@@ -84,9 +84,9 @@ export function runRole(args: string[], env: Env = {}, image?: string): Promise<
  * Makes an image in the format of the sandbox: a folder with the build and additional
  * migrations, keyed by file name.
  */
-export function makeImage(migrations: Record<string, string>, form: 'bundle' | 'modules' = 'bundle'): string {
+export function makeImage(migrations: Record<string, string>): string {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-test-image-'));
-  copyProgram(folder, form);
+  copyProgram(folder, 'bundle');
   copyFileSync('package.json', join(folder, 'package.json'));
   for (const [file, text] of Object.entries(migrations)) {
     writeFileSync(join(folder, 'dist/api-server/migrations/versions', file), text);

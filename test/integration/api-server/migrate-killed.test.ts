@@ -42,7 +42,7 @@ describe('api-server migrate: SIGKILL', () => {
 
   before(async () => {
     postgres = await sharedPostgres();
-    image = makeImage(MIGRATIONS, 'modules'); // the hook changes the module `pg`
+    image = makeImage(MIGRATIONS);
     template = await migratedDatabase();
     await postgres.query(
       `INSERT INTO services (id, name, owner) SELECT gen_random_uuid(), 's' || n, 'team ' || n FROM generate_series(1, ${ROWS}) n`,
