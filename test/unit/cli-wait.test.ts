@@ -94,6 +94,10 @@ describe('kubectl pcf weight --wait', () => {
     assert.equal(weightProgress(at(25, older), 25).result, 'Pending', 'status of an older spec');
   });
 
+  it('ends when weight 0 is in effect after an abort, which leaves the PcfApi stalled', () => {
+    assert.equal(weightProgress(at(0, { traffic: traffic(0) }, 'True'), 0).result, 'Reached');
+  });
+
   it('fails when the delivery is stalled, or the spec has another weight', () => {
     assert.deepEqual(weightProgress(at(25, { traffic: traffic(0) }, 'True'), 25), {
       result: 'Failed',

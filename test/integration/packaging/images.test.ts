@@ -91,7 +91,12 @@ describe('container images', () => {
     });
 
     it(`${name}: lists the packages of its bundle for scanners, with their licenses`, () => {
-      const folder = join(images[name]!.root, images[name]!.workdir, 'dist', name === 'api' ? 'api-server' : name);
+      const folder = join(
+        images[name]!.root,
+        images[name]!.workdir,
+        'dist',
+        name === 'api' ? 'api-server' : name,
+      );
       const bill = JSON.parse(readFileSync(join(folder, 'sbom.cdx.json'), 'utf8')) as {
         bomFormat: string;
         components: { name: string; version: string; purl: string }[];
