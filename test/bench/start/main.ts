@@ -41,7 +41,8 @@ try {
     const [port, metricsPort] = await freePorts(2);
     const ports = { PCF_API__SERVER__PORT: String(port), PCF_API__METRICS__PORT: String(metricsPort) };
     const stop = new AbortController();
-    const options = { env: { ...env, ...ports }, signal: stop.signal };
+    // Without SIGKILL it would shut down gracefully, during the next start.
+    const options = { env: { ...env, ...ports }, signal: stop.signal, killSignal: 'SIGKILL' } as const;
     const ended = promisify(execFile)(process.execPath, [`${form}/api-server/main.js`, 'serve'], options);
     const isReady = () =>
       fetch(`http://127.0.0.1:${port}/health/ready`).then(
