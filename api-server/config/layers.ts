@@ -1,6 +1,6 @@
 /** Sources of the settings: one layer per file, and the environment variables as the last layer. */
 import { readdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { CONFIG_DIR, CONTAINER_ENV, ENV, ENV_PREFIX } from '../../contract/image.js';
 import { shippedPath } from '../../contract/shipped-files.js';
@@ -48,7 +48,7 @@ export async function baseValues(): Promise<Values> {
 }
 
 function shippedConfigs(): string {
-  return dirname(shippedPath('api-server/configs/base.toml', import.meta.url));
+  return shippedPath('api-server/configs', import.meta.url);
 }
 
 async function mountedLayers(folder: string): Promise<Layer[]> {

@@ -68,7 +68,7 @@ export function spawnRole(args: string[], env: Env = {}, image?: string): Spawne
   return { child, ended, output };
 }
 
-/** Entry point and variables of an image. Images of the sandbox contain an image.json with the entrypoint and the environment variables. */
+/** Entry point and variables of an image. Images of the sandbox contain them in an image.json. */
 function manifestOf(image: string): { main: string; env: Env } {
   const file = join(image, 'image.json');
   if (!existsSync(file)) return { main: join(image, MAIN), env: {} };

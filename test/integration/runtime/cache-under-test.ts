@@ -1,5 +1,4 @@
 /** A cache under test, on a fake API server. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { KubeClient, type KubeObject, type ResourceType } from '../../../operator/runtime/kube-client.js';
 import {
@@ -7,6 +6,7 @@ import {
   type CacheOptions,
   ResourceCache,
 } from '../../../operator/runtime/resource-cache.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 import { FakeApiServer } from '../../support/servers/fake-api-server.js';
 
 const kind: ResourceType = {
@@ -37,12 +37,9 @@ export const named = (name: string, version: number, uid = name): KubeObject => 
   metadata: { namespace: 'ns', name, uid, resourceVersion: String(version) },
 });
 
-export async function until(what: string, check: () => boolean, timeoutMs = 180_000): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!check()) {
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await sleep(5);
-  }
+/** `eventually` with short pauses: events arrive within milliseconds. */
+export function until(what: string, check: () => boolean, timeoutMs?: number): Promise<void> {
+  return eventually(what, check, timeoutMs, 5);
 }
 
 export class CacheUnderTest {

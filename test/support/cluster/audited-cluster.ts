@@ -113,7 +113,7 @@ export class AuditedCluster {
     return watch;
   }
 
-  async ready(watch: PcfApiWatch, timeoutMs = 180_000): Promise<void> {
+  async ready(watch: PcfApiWatch, timeoutMs?: number): Promise<void> {
     await watch.until('Ready', (api) => api?.status?.phase === 'Ready', timeoutMs);
   }
 

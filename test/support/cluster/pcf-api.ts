@@ -66,12 +66,12 @@ export class TestApi<C extends TestCluster = Sandbox> {
     await client.patch(PcfApiKind, this.namespace, this.name, { spec }, { fieldManager: 'test' });
   }
 
-  ready(timeoutMs = 180_000): Promise<void> {
+  ready(timeoutMs?: number): Promise<void> {
     return this.watch.until(`${this.namespace} Ready`, (api) => api?.status?.phase === 'Ready', timeoutMs);
   }
 
   /** Waits for a reason in the status. */
-  reason(reason: string, timeoutMs = 180_000): Promise<void> {
+  reason(reason: string, timeoutMs?: number): Promise<void> {
     return this.watch.until(
       `${this.namespace} ${reason}`,
       (api) => api?.status?.reason === reason,
