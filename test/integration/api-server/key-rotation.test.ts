@@ -41,6 +41,7 @@ describe('api-server signing keys that the operator rotates', () => {
   const processes: ApiProcess[] = [];
   /** Mounted files, with the time until each has a change of the Secret. */
   const mounts = [0, 700, 1_400].map((lateMs, index) => ({ lateMs, file: join(folder, `pod-${index}`) }));
+  const updates: Promise<void>[] = [];
   const stop = new AbortController();
   let auth: ApiProcess;
   let servers: ApiProcess[];
@@ -74,7 +75,7 @@ describe('api-server signing keys that the operator rotates', () => {
   after(async () => {
     stop.abort();
     await operator;
-    await Promise.all(processes.map((one) => one.kill()));
+    await Promise.all([...updates, ...processes.map((one) => one.kill())]);
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -92,7 +93,7 @@ describe('api-server signing keys that the operator rotates', () => {
       if (planned.write) {
         await writer.apply(api, planned);
         const text = secret.value(KEY);
-        for (const { file, lateMs } of mounts) setTimeout(() => writeMounted(file, text), lateMs);
+        for (const { file, lateMs } of mounts) updates.push(sleep(lateMs).then(() => writeMounted(file, text)));
       }
       await sleep(20);
     }
