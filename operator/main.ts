@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { LogOutput } from '../contract/log-output.js';
 import { createLogger } from './runtime/logger.js';
 import { readSettings } from './settings.js';
 
@@ -6,7 +7,7 @@ import { readSettings } from './settings.js';
 const EXIT_DEADLINE_MS = 3_000;
 
 const settings = readSettings(process.argv);
-const log = createLogger(settings.logLevel);
+const log = createLogger(settings.logLevel, new LogOutput(1));
 try {
   if (settings.command === 'check-uninstall') {
     const { checkUninstall } = await import('./uninstall-check.js');

@@ -1,8 +1,8 @@
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 
-/** Logs JSON lines to stdout. Fields that can contain credentials are redacted. */
-export function createLogger(level: string): Logger {
-  return pino({
+/** Logs JSON lines. Fields that can contain credentials are redacted. */
+export function createLogger(level: string, output: DestinationStream): Logger {
+  const options: LoggerOptions = {
     level,
     base: undefined,
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -11,5 +11,6 @@ export function createLogger(level: string): Logger {
       paths: ['*.authorization', '*.password', '*.token', '*.secret', 'headers.authorization'],
       censor: '[cut]',
     },
-  });
+  };
+  return pino(options, output);
 }

@@ -1,4 +1,5 @@
-import { destination, type Logger, pino, stdSerializers } from 'pino';
+import { type Logger, pino, stdSerializers } from 'pino';
+import { LogOutput } from '../../../contract/log-output.js';
 import { activeTrace } from '../../../contract/tracing/tracing.js';
 import { redactUrls } from './redact.js';
 import { requestContext } from './request-context.js';
@@ -6,21 +7,21 @@ import { requestContext } from './request-context.js';
 export type { Logger };
 
 const WARN = 40;
-type SonicBoom = ReturnType<typeof destination>;
+const SERVER_DELAY_MS = 100;
 
 /**
  * Creates a JSON logger. Lines contain the ID of their request. Credentials in messages and errors
- * are redacted: errors of the driver can quote the URL.
+ * are redacted: errors of the driver can quote the URL. Warnings and errors are written immediately.
  */
 export function createLogger(level: string, stream: 'stdout' | 'stderr' = 'stdout'): Logger {
-  const target = stream === 'stdout' ? buffered(1) : destination({ dest: 2, sync: true });
+  const output = stream === 'stdout' ? new LogOutput(1, SERVER_DELAY_MS) : new LogOutput(2);
   return pino(
     {
       level,
       hooks: {
         logMethod(args, method, of) {
           method.apply(this, args);
-          if (of >= WARN) target.flushSync();
+          if (of >= WARN) output.flush();
         },
       },
       base: { pid: process.pid },
@@ -42,7 +43,7 @@ export function createLogger(level: string, stream: 'stdout' | 'stderr' = 'stdou
       ],
       serializers: { err: serializeError },
     },
-    target,
+    output,
   );
 }
 
@@ -58,16 +59,6 @@ function isoTime(): string {
     upToSecond = `,"time":"${new Date(second).toISOString().slice(0, 20)}`;
   }
   return `${upToSecond}${String(ms).padStart(3, '0')}Z"`;
-}
-
-/**
- * Buffers lines, because one write per line would cost more than formatting it. The buffer is
- * flushed after a short time, and immediately after a warning or error.
- */
-function buffered(dest: number): SonicBoom {
-  const target = destination({ dest, sync: true, minLength: 4_096, periodicFlush: 100 });
-  process.once('exit', () => target.flushSync());
-  return target;
 }
 
 function serializeError(error: Error) {

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+
+const MODULE = pathToFileURL('dist/contract/log-output.js').href;
+const LINE = 'Zeile für ein Ereignis, ';
+
+/** A process that writes `count` numbered lines, reports the longest delay of its event loop, and ends when asked. */
+function logging(count: number, delayMs = 0): ChildProcess {
+  const script = `
+    import { LogOutput } from ${JSON.stringify(MODULE)};
+    const output = new LogOutput(1, ${delayMs});
+    process.once('message', () => process.exit(0));
+    let longest = 0, last = performance.now(), n = 0;
+    const next = () => {
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+      for (let i = 0; i < 100 && n < ${count}; i++) output.write(JSON.stringify({ n: n++, text: ${JSON.stringify(LINE.repeat(8))} }) + '\\n');
+      if (n < ${count}) setTimeout(next, 1);
+      else process.send({ longest });
+    };
+    next();`;
+  const stdio = ['ignore', 'pipe', 'inherit', 'ipc'] as const;
+  return spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: [...stdio] });
+}
+
+async function longestDelay(child: ChildProcess): Promise<number> {
+  const [message] = (await once(child, 'message')) as [{ longest: number }];
+  return message.longest;
+}
+
+describe('the output of logs', () => {
+  for (const delayMs of [0, 100]) {
+    it(`writes every line in order, with a delay of ${delayMs} ms`, async () => {
+      const child = logging(10_000, delayMs);
+      const output = text(child.stdout!);
+      await longestDelay(child);
+      child.send('end');
+      const lines = (await output).trimEnd().split('\n');
+      assert.deepEqual(
+        lines.map((line) => (JSON.parse(line) as { n: number }).n),
+        Array.from({ length: 10_000 }, (_, n) => n),
+      );
+    });
+
+    it(`neither blocks nor keeps the process alive when the reader is gone, with a delay of ${delayMs} ms`, async () => {
+      const child = logging(20_000, delayMs);
+      child.stdout!.destroy();
+      const exit = once(child, 'exit');
+      assert.ok((await longestDelay(child)) < 1_000);
+      child.send('end');
+      assert.deepEqual(await Promise.race([exit, sleep(10_000)]), [0, null]);
+    });
+  }
+
+  it('does not block while nobody reads, and then continues with complete lines and the number of lost ones', async () => {
+    const child = logging(20_000, 100);
+    assert.ok((await longestDelay(child)) < 1_000);
+    const output = text(child.stdout!);
+    await sleep(500);
+    child.send('end');
+    const lines = (await output)
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { n?: number; lines?: number });
+    const read = lines.filter(({ n }) => n !== undefined);
+    const lost = lines.reduce((sum, { lines = 0 }) => sum + lines, 0);
+    assert.deepEqual(
+      read.map(({ n }) => n),
+      read.map((_, n) => n),
+    );
+    assert.ok(lost > 0, 'no line says that lines were lost');
+    assert.equal(read.length + lost, 20_000);
+  });
+
+  it('ends within two seconds when nobody ever reads', async () => {
+    const child = logging(20_000, 100);
+    await longestDelay(child);
+    const exit = once(child, 'exit');
+    child.send('end');
+    assert.deepEqual(await Promise.race([exit, sleep(10_000)]), [0, null]);
+  });
+});
