@@ -1,7 +1,7 @@
 /** Generated files of the charts: Helm reads only files in the folder of a chart. */
 import { readFileSync } from 'node:fs';
 import type { JsonSchema } from '../operator/api/v1alpha1/crd.js';
-import { customResourceDefinition } from '../operator/api/v1alpha1/crd.js';
+import { customResourceSchema } from '../operator/api/v1alpha1/crd.js';
 
 const OPERATOR = 'deploy/helm/pcf-operator';
 const API = 'deploy/helm/pcf-api';
@@ -30,8 +30,7 @@ export function chartFiles(crd: string): Record<string, string> {
 
 /** Schema of `spec` from the CRD, and additional values of the chart. */
 function apiValuesSchema(): JsonSchema {
-  const { openAPIV3Schema } = customResourceDefinition().spec.versions[0]!.schema;
-  const spec = strict(openAPIV3Schema.properties!.spec!);
+  const spec = strict(customResourceSchema().properties!.spec!);
   const taken = Object.keys(chartValues).filter((name) => name in spec.properties!);
   if (taken.length > 0) throw new Error(`spec.${taken.join(', ')} would hide a value of the chart pcf-api`);
   return {

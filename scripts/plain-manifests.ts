@@ -17,7 +17,7 @@ metadata:
 
 /** File of deploy/k8s/ -> templates of the chart. deploy/k8s/kustomization.yaml lists the files. */
 const files: Record<string, readonly string[]> = {
-  crds: ['crds'],
+  crds: ['crds', 'crd-downgrade'],
   operator: ['deployment', 'service', 'pdb', 'network-policy', 'flow-schema'],
   rbac: ['rbac'],
   'user-roles': ['user-roles'],

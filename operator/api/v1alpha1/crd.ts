@@ -34,14 +34,22 @@ export function pcfApiJsonSchema(): JsonSchema {
   return z.toJSONSchema(pcfApiObject, { target: 'openapi-3.0', io: 'input', reused: 'inline' }) as JsonSchema;
 }
 
-/** The CustomResourceDefinition, ready to be written as YAML. */
-export function customResourceDefinition() {
+/** The structural schema of a PcfApi. */
+export function customResourceSchema(): JsonSchema {
+  return wholeObject(pcfApiJsonSchema());
+}
+
+/**
+ * The CustomResourceDefinition, ready to be written as YAML. `version` is the version of this project: an admission
+ * policy of the chart compares it, so that an older CRD does not replace a newer one.
+ */
+export function customResourceDefinition(version: string) {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
     metadata: {
       name: `${PLURAL}.${GROUP}`,
-      labels: { 'app.kubernetes.io/part-of': FIELD_MANAGER },
+      labels: { 'app.kubernetes.io/part-of': FIELD_MANAGER, 'app.kubernetes.io/version': version },
     },
     spec: {
       group: GROUP,
@@ -61,7 +69,7 @@ export function customResourceDefinition() {
             },
           },
           additionalPrinterColumns: printerColumns,
-          schema: { openAPIV3Schema: wholeObject(pcfApiJsonSchema()) },
+          schema: { openAPIV3Schema: customResourceSchema() },
         },
       ],
     },

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import { KUBERNETES_YAML } from '../../../operator/api/v1alpha1/kubernetes.js';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { render } from '../../../operator/reconciler/render.js';
+import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import { customResourceDefinitions } from '../../../sandbox/crds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
 
@@ -74,6 +76,56 @@ describe('API server with the PcfApi CRD', () => {
       assert.equal(out.trim().split('\n').length, text.split('\n---\n').length);
     });
   }
+
+  describe('with the policy against downgrades', () => {
+    const objects = parseAllDocuments(readFileSync('deploy/k8s/crds.yaml', 'utf8')).map(
+      (one) => one.toJS() as KubeObject,
+    );
+    const crd = objects.find(({ kind }) => kind === 'CustomResourceDefinition')!;
+    const installed = crd.metadata.labels!['app.kubernetes.io/version']!;
+    const [major, minor] = installed.split('.').map(Number) as [number, number];
+
+    function offer(version: string | undefined): Promise<string> {
+      const labels = { ...crd.metadata.labels, 'app.kubernetes.io/version': version };
+      const manifest = JSON.stringify({ ...crd, metadata: { ...crd.metadata, labels } });
+      return sandbox.parts.kubectl.apply(
+        manifest,
+        '--server-side',
+        '--field-manager=sandbox',
+        '--dry-run=server',
+      );
+    }
+
+    before(async () => {
+      const policy = objects.filter(({ kind }) => kind.startsWith('ValidatingAdmissionPolicy'));
+      await sandbox.parts.kubectl.apply(policy, '--server-side');
+      await eventually('the policy is in force', () =>
+        offer('0.0.9').then(
+          () => false,
+          () => true,
+        ),
+      );
+    });
+
+    for (const version of ['0.0.9', '0.0.9-rc.1', undefined, 'latest']) {
+      it(`rejects the CRD of version ${version}, because fields would be lost`, async () => {
+        await assert.rejects(offer(version), (error: Error) => {
+          const reason = `version ${version ?? '0.0.0'} of this CRD is older than the installed version ${installed}`;
+          assert.ok(error.message.includes(reason), error.message);
+          assert.ok(
+            error.message.includes(
+              'delete the ValidatingAdmissionPolicyBinding pcf-operator-crd-downgrade first',
+            ),
+          );
+          return true;
+        });
+      });
+    }
+
+    for (const version of [installed, `${major}.${minor + 10}.0`, `${major + 1}.0.0-rc.1`]) {
+      it(`accepts the CRD of version ${version}`, () => offer(version));
+    }
+  });
 
   it('accepts a number as a quantity', async () => {
     const resources = { requests: { cpu: 1 }, limits: { cpu: 2, memory: '1Gi' } };

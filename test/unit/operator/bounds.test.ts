@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { parse } from 'smol-toml';
-import { customResourceDefinition, type JsonSchema } from '../../../operator/api/v1alpha1/crd.js';
+import { customResourceSchema, type JsonSchema } from '../../../operator/api/v1alpha1/crd.js';
 import { bareQuantity } from '../../../operator/api/v1alpha1/kubernetes.js';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { withinBounds } from '../../../operator/api/v1alpha1/status/within-bounds.js';
@@ -9,7 +9,7 @@ import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
 
-const schema = customResourceDefinition().spec.versions[0]!.schema.openAPIV3Schema;
+const schema = customResourceSchema();
 
 /**
  * Fields without bounds of this project: those of every Kubernetes object, which the API server checks, and
