@@ -109,7 +109,8 @@ export class Sandbox {
     const cluster = await Cluster.start({ stateDir, programs, ledger, apiServerArgs });
     const kubeConfig = new KubeConfig();
     kubeConfig.loadFromFile(cluster.kubeconfigPath);
-    const client = new KubeClient(kubeConfig);
+    // On a busy machine, all large CRDs at once take longer than the default.
+    const client = new KubeClient(kubeConfig, { timeoutMs: ESTABLISHED_MS });
     this.parts = {
       cluster,
       kubeConfig,

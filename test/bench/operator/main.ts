@@ -115,7 +115,8 @@ async function restart(objects: number): Promise<Measured['restart']> {
     await cluster.sandbox.operator.restart();
     const done = /^controller_runtime_reconcile_total\{/;
     const isDone = async () => (await cluster.metric(done)) >= objects;
-    await eventually('every PcfApi is reconciled', isDone, 300_000, 10);
+    // As often as Argo Rollouts is asked.
+    await eventually('every PcfApi is reconciled', isDone, 300_000);
   });
   await sleep(1_000); // unnecessary writes would happen now
   const changes = /^rest_client_requests_total\{method="(PATCH|POST|DELETE)"/;

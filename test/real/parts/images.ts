@@ -1,6 +1,6 @@
 /** Images from both Dockerfiles, built by buildah, as archives that nodes import. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Progress } from '../../../sandbox/process/go-build.js';
 import { baseImages } from './base-images.js';
@@ -13,6 +13,8 @@ export interface Images {
   envoy: string;
   /** Archives to import into each node. */
   archives: string[];
+  /** Per Dockerfile, the IDs of the images of two separate builds. An ID is a digest of all layers and settings. */
+  builds: Record<string, [first: string, second: string]>;
 }
 
 export const imageOf = (version: string) => `registry.example.com/pcf-api:${version}`;
@@ -24,19 +26,33 @@ export async function buildImages(folder: string, envoyProgram: string, progress
   mkdirSync(folder, { recursive: true });
   progress('building base images with buildah');
   const { build, runtime, busybox, envoy } = await baseImages(folder, envoyProgram);
-  const fromDockerfile = (image: string, file: string, ...args: string[]) => [
-    ...['bud', '--layers', `--tag=${image}`, `--file=${file}`],
-    ...[`--build-arg=BUILD_IMAGE=${build}`, `--build-arg=RUNTIME_IMAGE=${runtime}`],
-    // `npm ci` needs the network of this machine.
-    ...['--network=host', '--isolation=chroot', ...npmSettings(folder)],
-    ...args,
-    '.',
-  ];
-  progress('building Dockerfile.operator');
-  await buildah(fromDockerfile(OPERATOR, 'Dockerfile.operator'), folder);
-  progress('building Dockerfile.api');
+  /** Builds an image and returns its ID. Every file has the same time, as in a release (.github/workflows). */
+  const fromDockerfile = async (image: string, file: string, ...args: string[]) => {
+    const id = join(folder, 'id');
+    await buildah(
+      [
+        ...['bud', `--tag=${image}`, `--file=${file}`, '--timestamp=0', `--iidfile=${id}`],
+        ...[`--build-arg=BUILD_IMAGE=${build}`, `--build-arg=RUNTIME_IMAGE=${runtime}`],
+        // `npm ci` needs the network of this machine.
+        ...['--network=host', '--isolation=chroot', ...npmSettings(folder)],
+        ...args,
+        '.',
+      ],
+      folder,
+    );
+    return readFileSync(id, 'utf8');
+  };
+  const twice = async (image: string, file: string, ...args: string[]): Promise<[string, string]> => {
+    progress(`building ${file}`);
+    const first = await fromDockerfile(image, file, '--layers', ...args);
+    progress(`building ${file} again, without the cached layers`);
+    return [first, await fromDockerfile(`${image}-again`, file, '--no-cache', ...args)];
+  };
   const [{ version: first }, ...others] = VERSIONS_UNDER_TEST;
-  await buildah(fromDockerfile(imageOf(first), 'Dockerfile.api', `--build-arg=VERSION=${first}`), folder);
+  const builds: Images['builds'] = {
+    'Dockerfile.operator': await twice(OPERATOR, 'Dockerfile.operator'),
+    'Dockerfile.api': await twice(imageOf(first), 'Dockerfile.api', `--build-arg=VERSION=${first}`),
+  };
   for (const version of others) {
     const context = derive(join(folder, version.version), imageOf(first), version);
     await buildah(['bud', '--layers', `--tag=${imageOf(version.version)}`, context], folder);
@@ -48,7 +64,7 @@ export async function buildImages(folder: string, envoyProgram: string, progress
     await buildah(['push', '--quiet', image, `docker-archive:${archive}:${image}`], folder);
     archives.push(archive);
   }
-  return { busybox, envoy, archives };
+  return { busybox, envoy, archives, builds };
 }
 
 /** Writes the build context of a version that has further files. */
