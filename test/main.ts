@@ -26,13 +26,19 @@ const unit = globSync('dist/test/unit/**/*.test.js').sort();
 const integration = globSync('dist/test/integration/**/*.test.js')
   .sort()
   .filter((file) => !ALONE.includes(file));
-const isOfApi = (file: string) => file.startsWith('dist/test/integration/api-server/');
+/** Files without the shared cluster, so that both calls of the step take the same time. */
+const WITHOUT_CLUSTER = [
+  ...globSync('dist/test/integration/{analysis,api-server}/*.test.js'),
+  ...filesOf('operator', 'rbac reporter'),
+  ...filesOf('packaging', 'alerts chart-templates compose'),
+];
+const needsCluster = (file: string) => !WITHOUT_CLUSTER.includes(file);
 
 /** Steps follow each other; the mocha calls of a step, each with its files, run at the same time. */
 const STEPS: string[][][] = [
   [0, 1].map((half) => unit.filter((_, index) => index % 2 === half)),
-  // One starts the cluster, the other PostgreSQL and processes of the API: they share nothing.
-  [integration.filter((file) => !isOfApi(file)), integration.filter(isOfApi)],
+  // One starts the shared cluster, the other PostgreSQL and processes of the API: they share nothing.
+  [integration.filter(needsCluster), integration.filter((file) => !needsCluster(file))],
   [[...ALONE, ...globSync('dist/test/{chaos,e2e}/*.test.js')]],
 ];
 
@@ -46,7 +52,7 @@ let isInterrupted = false;
 function filesOf(part: string, names: string): string[] {
   const files = names.split(' ').map((name) => `dist/test/integration/${part}/${name}.test.js`);
   const missing = files.find((file) => !existsSync(file));
-  if (missing) throw new Error(`${missing} does not exist: correct ALONE in test/main.ts`);
+  if (missing) throw new Error(`${missing} does not exist: correct the lists in test/main.ts`);
   return files;
 }
 
