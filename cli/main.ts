@@ -11,6 +11,7 @@ import {
 } from './deliver.js';
 import { doctorCommand } from './doctor/command.js';
 import { pauseCommand, resumeCommand, weightCommand } from './edit.js';
+import { importCommand } from './import/command.js';
 import { migrateCommand } from './migrate.js';
 import { CliError } from './output.js';
 import { renderCommand } from './render.js';
@@ -34,6 +35,7 @@ const program = new Command('kubectl-pcf')
   .addCommand(historyCommand())
   .addCommand(migrateCommand())
   .addCommand(renderCommand())
+  .addCommand(importCommand())
   .addCommand(doctorCommand())
   .addHelpText(
     'after',
