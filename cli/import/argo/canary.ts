@@ -53,7 +53,12 @@ function convertRolling(conversion: Conversion, canary: Field): void {
 }
 
 function convertBackground(builder: AnalysisBuilder, analysis: Field): void {
-  convertAnalysis(builder, analysis);
+  if (convertAnalysis(builder, analysis).length > 0)
+    analysis.remark(
+      'Changed',
+      'each step waits for `count` measurements at its weight',
+      'check count and interval',
+    );
   analysis
     .at('startingStep')
     .note(

@@ -16,16 +16,18 @@ export function convertReplicas(
 ): void {
   if (autoscaler) {
     convertAutoscaler(conversion, autoscaler);
-    replicas.note('NotNeeded', 'the autoscaler sets the number of pods');
-  } else if (replicas.isGiven) {
-    conversion.spec.set(['replicas'], replicas.number(), replicas);
-  } else {
+    replicas.noteUnlessCovered('NotNeeded', 'the autoscaler sets the number of pods');
+    return;
+  }
+  // Another rule has reported that it is not the number of pods that serve.
+  if (replicas.source.isCovered(replicas.path)) return;
+  if (replicas.isGiven) conversion.spec.set(['replicas'], replicas.number(), replicas);
+  else
     replicas.report(
       'Changed',
       'without replicas, PcfApi has the defaults of its environment: in production an autoscaler for 3 to 10 pods',
       'set spec.replicas or spec.autoscaling.horizontal',
     );
-  }
 }
 
 /** The HorizontalPodAutoscaler of the input that scales one of these objects. */

@@ -22,7 +22,7 @@ export function importCanary(objects: readonly InputObject[], options: ImportOpt
   const { name } = deployment.source.object.metadata;
   convertPodTemplate(conversion, deployment.at('spec', 'template'), name);
   convertDeployment(conversion, deployment);
-  convertReplicas(conversion, deployment.at('spec', 'replicas'), autoscalerOf(conversion, spec, name));
+  convertReplicas(conversion, replicasOf(conversion, deployment), autoscalerOf(conversion, spec, name));
   convertLifecycle(conversion, spec);
   const provider = convertService(conversion, canary);
   convertAnalysis(conversion, canary, provider);
@@ -30,6 +30,25 @@ export function importCanary(objects: readonly InputObject[], options: ImportOpt
   convertSurroundings(conversion, labels, serviceNames(spec, name), conversion.nameFor(canary));
   requireDatabase(conversion, canary);
   return conversion.finish(canary);
+}
+
+/**
+ * The field with the number of pods. Between deliveries Flagger scales the target to 0, and runs the pods in
+ * the Deployment `<target>-primary`, which a manifest from a cluster can contain.
+ */
+function replicasOf(conversion: Conversion, deployment: Field): Field {
+  const replicas = deployment.at('spec', 'replicas');
+  const { name, namespace } = deployment.source.object.metadata;
+  const primary = conversion.find('Deployment', `${name}-primary`, namespace);
+  if (!primary && replicas.value !== 0) return replicas;
+  replicas.note(
+    'Changed',
+    `Flagger scales ${name} to 0: ${name}-primary has the pods`,
+    primary ? '' : `add Deployment ${name}-primary with another -f, or set spec.replicas`,
+  );
+  for (const key of ['selector', 'template', 'strategy'])
+    primary?.at('spec', key).note('NotNeeded', `it is a copy of Deployment ${name}`);
+  return primary?.at('spec', 'replicas') ?? replicas;
 }
 
 function convertDeployment(conversion: Conversion, deployment: Field): void {

@@ -118,6 +118,22 @@ describe('kubectl-pcf import canary', () => {
     });
   });
 
+  it('takes the number of pods from the primary Deployment if Flagger has scaled the target to 0', () => {
+    const named = (name: string, replicas: number) => ({
+      ...deployment,
+      metadata: { name },
+      spec: { ...deployment.spec, replicas },
+    });
+    const document = canary('{ interval: 1m, threshold: 1, stepWeight: 50 }');
+    const both = convert([document, named('shop', 0), named('shop-primary', 5)]);
+    assert.equal(both.api.spec.replicas, 5);
+    const alone = convert([document, named('shop', 0)]);
+    assert.equal(alone.api.spec.replicas, undefined);
+    assert.ok(
+      alone.notes.some(({ path, instead }) => path === 'spec.replicas' && /shop-primary/.test(instead)),
+    );
+  });
+
   it('leaves the steps and the analysis out with skipAnalysis', () => {
     const analysis = `{ interval: 1m, threshold: 1, stepWeight: 10 }`;
     assert.deepEqual(strategyOf(analysis, 'provider: istio, skipAnalysis: true'), { type: 'Canary' });
