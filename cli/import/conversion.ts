@@ -1,7 +1,16 @@
 /** State of one conversion: the objects of the input, the spec that is built, and the options. */
 import { API_VERSION, KIND, MAX_NAME_LENGTH } from '../../operator/api/v1alpha1/pcfapi.js';
 import { CliError } from '../output.js';
-import { type Field, type InputObject, type Note, OUTCOMES, pathText, Source } from './source.js';
+import {
+  type Field,
+  type InputObject,
+  type Note,
+  OUTCOMES,
+  type Outcome,
+  type Path,
+  pathText,
+  Source,
+} from './source.js';
 import { SpecBuilder } from './spec-builder.js';
 
 /** Values that the input does not have. */
@@ -156,9 +165,17 @@ function isWithinUnconverted({ path }: Note, notes: readonly Note[]): boolean {
 
 function reportUnread(source: Source, isMain: boolean): void {
   for (const path of source.unread()) {
-    const outcome = path.length === 0 && !isMain ? 'NotNeeded' : 'NotConverted';
-    const why = outcome === 'NotNeeded' ? 'not a part of the delivery' : 'PcfApi has no corresponding field';
-    const instead = outcome === 'NotNeeded' ? 'apply it as before' : '';
+    const [outcome, why, instead] = isMain ? UNKNOWN : reasonOf(path);
     source.notes.push({ object: source.name, path: pathText(path), outcome, why, instead });
   }
+}
+
+type Reason = readonly [outcome: Outcome, why: string, instead: string];
+const UNKNOWN: Reason = ['NotConverted', 'PcfApi has no corresponding field', ''];
+
+/** Of an object in addition to the converted one. */
+function reasonOf(path: Path): Reason {
+  if (path.length === 0) return ['NotNeeded', 'not a part of the delivery', 'apply it as before'];
+  if (path[0] === 'metadata') return ['NotNeeded', 'the PcfApi replaces the object', ''];
+  return UNKNOWN;
 }

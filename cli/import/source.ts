@@ -42,6 +42,17 @@ const SERVER_FIELDS = [
   'uid',
 ];
 
+/** Prefixes of annotations that kubectl and controllers of Kubernetes write. */
+const SERVER_ANNOTATIONS = /^(kubectl|deployment|autoscaling\.alpha)\.kubernetes\.io\//;
+
+/** Metadata that users set, without the identity of the object. */
+function ownMetadata(metadata: InputObject['metadata']): Record<string, unknown> {
+  const { name: _name, namespace: _namespace, annotations, ...settings } = metadata;
+  for (const field of SERVER_FIELDS) delete settings[field];
+  const own = Object.entries(annotations ?? {}).filter(([key]) => !SERVER_ANNOTATIONS.test(key));
+  return own.length > 0 ? { ...settings, annotations: Object.fromEntries(own) } : settings;
+}
+
 /** One object of the input. */
 export class Source {
   readonly notes: Note[] = [];
@@ -72,8 +83,7 @@ export class Source {
    */
   unread(): Path[] {
     const { apiVersion: _version, kind: _kind, status: _status, metadata, ...fields } = this.object;
-    const { name: _name, namespace: _namespace, ...settings } = metadata;
-    for (const field of SERVER_FIELDS) delete settings[field];
+    const settings = ownMetadata(metadata);
     const rest = Object.keys(settings).length > 0 ? { ...fields, metadata: settings } : fields;
     return Object.keys(rest).length > 0 ? this.#unread(rest, []).paths : [];
   }
@@ -172,6 +182,12 @@ export class Field {
     if (this.isGiven) this.report(outcome, why, instead);
   }
 
+  /** Reports fields that have the default value of Kubernetes, as in objects that a cluster returned. */
+  noteDefaults(defaults: Record<string, unknown>): void {
+    for (const [key, value] of Object.entries(defaults))
+      if (this.at(key).value === value) this.at(key).note('NotNeeded', 'it is the default of Kubernetes');
+  }
+
   /** Reports a field that another rule has not converted or reported. */
   noteUnlessCovered(outcome: Outcome, why: string, instead = ''): void {
     if (!this.source.isCovered(this.path)) this.note(outcome, why, instead);
@@ -217,9 +233,17 @@ export function pathText(path: Path): string {
     .join('');
 }
 
-/** Entries of a map or a list whose value is not null. A null is an unset field in Kubernetes. */
+/** Entries of a map or a list that are set. */
 function children(value: unknown): [string | number, unknown][] {
   if (Array.isArray(value)) return value.map((child, index) => [index, child]);
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).filter(([, child]) => child !== null && child !== undefined);
+  return Object.entries(value).filter(([, child]) => !isUnset(child));
+}
+
+/** A null is an unset field in Kubernetes, and so is a map of nulls, such as `{ creationTimestamp: null }`. */
+function isUnset(value: unknown): boolean {
+  if (value === null || value === undefined) return true;
+  if (typeof value !== 'object' || Array.isArray(value)) return false;
+  const values = Object.values(value);
+  return values.length > 0 && values.every(isUnset);
 }

@@ -7,6 +7,11 @@ import { convertEnvironment } from './environment.js';
 const PROBES = { startupProbe: 'startup', readinessProbe: 'readiness', livenessProbe: 'liveness' } as const;
 const TIMINGS = ['periodSeconds', 'timeoutSeconds', 'failureThreshold'];
 const HANDLERS = ['httpGet', 'tcpSocket', 'exec', 'grpc'];
+const DEFAULTS = {
+  imagePullPolicy: 'IfNotPresent',
+  terminationMessagePath: '/dev/termination-log',
+  terminationMessagePolicy: 'File',
+};
 const RESOURCES = ['cpu', 'memory', 'ephemeral-storage'];
 
 export function convertContainer(conversion: Conversion, container: Field): void {
@@ -19,7 +24,13 @@ export function convertContainer(conversion: Conversion, container: Field): void
   reportContainerSettings(container);
 }
 
+/** An empty map of settings, as charts and the API server write it, has no effect. */
+export function coverEmpty(settings: Field): void {
+  if (settings.hasOnly()) settings.cover();
+}
+
 function convertResources(conversion: Conversion, resources: Field): void {
+  coverEmpty(resources);
   for (const kind of ['requests', 'limits'])
     for (const [key, field] of resources.at(kind).entries()) {
       if (RESOURCES.includes(key)) conversion.spec.set(['resources', kind, key], field.scalar(), field);
@@ -32,6 +43,7 @@ function convertProbe(conversion: Conversion, probe: Field, name: string): void 
     const field = probe.at(key);
     conversion.spec.set(['probes', name, key], field.number(), field);
   }
+  probe.noteDefaults({ successThreshold: 1 });
   for (const key of HANDLERS)
     probe.at(key).note('Changed', `the operator probes ${PATHS.live} paths of the API, port ${PORTS.http}`);
   probe
@@ -58,17 +70,18 @@ function reportContainerSettings(container: Field): void {
         'check clients that use the port of a pod',
       );
   }
-  const pull = container.at('imagePullPolicy');
-  if (pull.value === 'IfNotPresent') pull.note('NotNeeded', 'it is the default of Kubernetes');
-  else
-    pull.note(
+  container.noteDefaults(DEFAULTS);
+  container
+    .at('imagePullPolicy')
+    .noteUnlessCovered(
       'NotConverted',
       'the default of Kubernetes applies',
       'use a new tag or a digest for each image',
     );
+  coverEmpty(container.at('securityContext'));
   container
     .at('securityContext')
-    .note(
+    .noteUnlessCovered(
       'NotConverted',
       'the operator sets the Pod Security Standard "restricted" and a read-only root file system',
       'write to /tmp or to a volume',

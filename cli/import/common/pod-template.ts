@@ -2,10 +2,11 @@
 import { OPERATOR_LABELS } from '../../../operator/api/v1alpha1/spec/labels.js';
 import type { Conversion } from '../conversion.js';
 import type { Field } from '../source.js';
-import { convertContainer } from './container.js';
+import { convertContainer, coverEmpty } from './container.js';
 import { convertVolumes } from './volumes.js';
 
 const ZONE = 'topology.kubernetes.io/zone';
+const DEFAULTS = { restartPolicy: 'Always', dnsPolicy: 'ClusterFirst', schedulerName: 'default-scheduler' };
 const HOSTNAME = 'kubernetes.io/hostname';
 
 /** Converts a PodTemplateSpec. `workload` is the name of the object that the template belongs to. */
@@ -88,9 +89,10 @@ function convertSpread(conversion: Conversion, constraint: Field): void {
 function reportPodSettings(pod: Field): void {
   const image = 'change the image, so that it does not need it';
   pod.at('initContainers').note('NotConverted', 'the pods of a PcfApi have no init containers', image);
+  coverEmpty(pod.at('securityContext'));
   pod
     .at('securityContext')
-    .note(
+    .noteUnlessCovered(
       'NotConverted',
       'the operator sets the Pod Security Standard "restricted": user 1001, no capabilities',
       image,
@@ -104,6 +106,5 @@ function reportPodSettings(pod: Field): void {
         'copy labels and annotations for workload identity to spec.serviceAccount',
       );
   pod.at('automountServiceAccountToken').note('NotNeeded', 'the operator mounts no token');
-  const restart = pod.at('restartPolicy');
-  if (restart.value === 'Always') restart.note('NotNeeded', 'it is the default of Kubernetes');
+  pod.noteDefaults(DEFAULTS);
 }

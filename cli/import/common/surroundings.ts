@@ -63,6 +63,7 @@ function convertService(conversion: Conversion, service: Field, isMain: boolean,
       if (!key.startsWith('kubectl.kubernetes.io/') && !key.startsWith('pcf.dev/'))
         conversion.spec.set(['service', 'annotations', key], field.text(), field);
   }
+  service.at('spec').noteDefaults({ sessionAffinity: 'None' });
   service.at('spec', 'selector').note('NotNeeded', 'the operator selects the pods');
   for (const key of ASSIGNED) service.at('spec', key).note('NotNeeded', 'the API server assigns it');
   service

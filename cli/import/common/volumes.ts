@@ -65,6 +65,7 @@ function convertVolume(conversion: Conversion, volume: Field, isUsed: boolean): 
     );
     return false;
   }
+  volume.at(kind).noteDefaults({ defaultMode: 420 });
   const known = SOURCES[kind]!.map((key): [string, unknown] => [key, volume.at(kind, key).whole()]);
   const source = Object.fromEntries(known.filter(([, value]) => value !== undefined));
   if (volume.at(kind).entries().length === 0) volume.at(kind).cover();

@@ -134,6 +134,41 @@ describe('kubectl-pcf import canary', () => {
     );
   });
 
+  it('reports nothing as unconverted for defaults that the API server has set', () => {
+    const server = { uid: 'u', resourceVersion: '1', managedFields: [{}], creationTimestamp: null };
+    const container = {
+      ...deployment.spec.template.spec.containers[0],
+      imagePullPolicy: 'IfNotPresent',
+      resources: {},
+      terminationMessagePath: '/dev/termination-log',
+      terminationMessagePolicy: 'File',
+    };
+    const pod = {
+      containers: [container],
+      restartPolicy: 'Always',
+      dnsPolicy: 'ClusterFirst',
+      schedulerName: 'default-scheduler',
+      securityContext: {},
+      terminationGracePeriodSeconds: 30,
+    };
+    const live = {
+      ...deployment,
+      metadata: { ...deployment.metadata, ...server },
+      spec: { ...deployment.spec, template: { metadata: { creationTimestamp: null }, spec: pod } },
+      status: { replicas: 2 },
+    };
+    const analysis = `{ interval: 1m, threshold: 1, stepWeight: 50, metrics: [{ name: request-duration, thresholdRange: { max: 500 } }] }`;
+    const document = canary(analysis, 'provider: istio, metricsServer: "http://p:9090"');
+    const databaseSecret = { name: 'db', key: 'url' };
+    const { notes } = convert([{ apiVersion: 'v1', kind: 'List', items: [document, live] }], {
+      databaseSecret,
+    });
+    assert.deepEqual(
+      notes.filter(({ outcome }) => outcome === 'NotConverted' || outcome === 'Required'),
+      [],
+    );
+  });
+
   it('leaves the steps and the analysis out with skipAnalysis', () => {
     const analysis = `{ interval: 1m, threshold: 1, stepWeight: 10 }`;
     assert.deepEqual(strategyOf(analysis, 'provider: istio, skipAnalysis: true'), { type: 'Canary' });
