@@ -45,6 +45,7 @@ Examples:
   $ kubectl pcf dashboard -n platform
   $ kubectl pcf weight pcf-api 25 -n platform
   $ kubectl pcf render -f deploy/samples/production.yaml
+  $ kubectl pcf import rollout -f rollout.yaml > pcfapi.yaml
   $ kubectl pcf doctor -f deploy/samples/production.yaml`,
   );
 

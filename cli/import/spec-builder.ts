@@ -55,11 +55,12 @@ export class SpecBuilder {
         throw new CliError(['the input does not convert to a valid PcfApi:', ...problems].join('\n'));
       }
       this.#assignments = this.#assignments.filter((assignment) => !rejected.has(assignment));
-      for (const [{ path, value, sources }, message] of rejected)
+      // Without the value: it can be a credential.
+      for (const [{ path, sources }, message] of rejected)
         for (const source of sources)
           source.note(
             'NotConverted',
-            `spec.${path.join('.')} rejects ${JSON.stringify(value)}: ${message}`,
+            `spec.${path.join('.')} of a PcfApi rejects the value: ${message}`,
             'set a valid value',
           );
     }

@@ -259,6 +259,8 @@ describe('kubectl-pcf import rollout', () => {
     assert.equal(imported.api.spec.revisionHistoryLimit, undefined);
     assert.equal(imported.api.spec.replicas, 4);
     assert.deepEqual(notesOf(imported, /History/), ['spec.revisionHistoryLimit: NotConverted']);
+    const why = imported.notes.find(({ path }) => /History/.test(path))?.why;
+    assert.match(why ?? '', /spec\.revisionHistoryLimit of a PcfApi rejects the value: .*<=50/);
   });
 
   for (const [what, documents, message] of [
