@@ -11,6 +11,7 @@ import {
 } from './deliver.js';
 import { doctorCommand } from './doctor/command.js';
 import { pauseCommand, resumeCommand, weightCommand } from './edit.js';
+import { importCommand } from './import/command.js';
 import { migrateCommand } from './migrate.js';
 import { CliError } from './output.js';
 import { renderCommand } from './render.js';
@@ -34,6 +35,7 @@ const program = new Command('kubectl-pcf')
   .addCommand(historyCommand())
   .addCommand(migrateCommand())
   .addCommand(renderCommand())
+  .addCommand(importCommand())
   .addCommand(doctorCommand())
   .addHelpText(
     'after',
@@ -43,6 +45,7 @@ Examples:
   $ kubectl pcf dashboard -n platform
   $ kubectl pcf weight pcf-api 25 -n platform
   $ kubectl pcf render -f deploy/samples/production.yaml
+  $ kubectl pcf import rollout -f rollout.yaml > pcfapi.yaml
   $ kubectl pcf doctor -f deploy/samples/production.yaml`,
   );
 

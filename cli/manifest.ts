@@ -22,16 +22,24 @@ export interface NamespaceChoice {
 
 /** PcfApis of a file, or of standard input for `-`. Throws a {@link CliError} that names the invalid field. */
 export function readManifests(file: string, namespace: NamespaceChoice = {}): PcfApi[] {
-  const text = readText(file);
-  const documents = parseAllDocuments(text, { version: '1.1', customTags: withoutTimestamps });
-  const found = documents.flatMap((document): Manifest[] => {
-    const [problem] = document.errors;
-    if (problem) throw new CliError(`${file}: ${problem.message}`);
-    const manifest = document.toJS() as Manifest | null;
-    return manifest?.kind === KIND ? [manifest] : [];
-  });
+  const found = readDocuments(file).filter((manifest): manifest is Manifest => kindOf(manifest) === KIND);
   if (found.length === 0) throw new CliError(`${file} contains no ${KIND}`);
   return found.map((manifest) => toPcfApi(file, manifest, namespace));
+}
+
+/** YAML documents of a file, or of standard input for `-`. Throws a {@link CliError} for invalid YAML. */
+export function readDocuments(file: string): unknown[] {
+  const documents = parseAllDocuments(readText(file), { version: '1.1', customTags: withoutTimestamps });
+  return documents.flatMap((document): unknown[] => {
+    const [problem] = document.errors;
+    if (problem) throw new CliError(`${file}: ${problem.message}`);
+    const content: unknown = document.toJS();
+    return content === null || content === undefined ? [] : [content];
+  });
+}
+
+function kindOf(document: unknown): unknown {
+  return (document as Manifest | null)?.kind;
 }
 
 /** YAML 1.1 as read by kubectl: `off` is false, but a date is a string. */

@@ -93,7 +93,8 @@ describe('api-server signing keys that the operator rotates', () => {
       if (planned.write) {
         await writer.apply(api, planned);
         const text = secret.value(KEY);
-        for (const { file, lateMs } of mounts) updates.push(sleep(lateMs).then(() => writeMounted(file, text)));
+        for (const { file, lateMs } of mounts)
+          updates.push(sleep(lateMs).then(() => writeMounted(file, text)));
       }
       await sleep(20);
     }

@@ -93,6 +93,22 @@ describe('kubectl pcf', () => {
     assert.match(answer, /horizontalpodautoscaler\.autoscaling\/pcf-api created/);
   });
 
+  it('import prints a PcfApi, and the fields that were not converted to standard error; --strict then fails', async () => {
+    const rollout = readFileSync('test/fixtures/import/rollout.yaml', 'utf8');
+    const args = ['import', 'rollout', '-f', '-', '-o', 'json', '--name', 'orders-api'];
+    const { code, out, problems } = await pcf(args, rollout);
+    assert.equal(code, 0, problems);
+    assert.equal((JSON.parse(out) as { metadata: { name: string } }).metadata.name, 'orders-api');
+    assert.match(
+      problems,
+      /^NotConverted +Rollout\/orders spec\.minReadySeconds +a ready pod is available at once/m,
+    );
+    assert.equal((await pcf([...args, '--strict'], rollout)).code, 1);
+    const invalid = await pcf(args, 'a: 1');
+    assert.deepEqual([invalid.code, invalid.out], [1, '']);
+    assert.match(invalid.problems, /^error: -: a document has no apiVersion and kind/);
+  });
+
   it('doctor --connect reports no problem for a healthy PcfApi and its database', async () => {
     const { code, out } = await pcf(['doctor', api.name, '--connect', ...here()]);
     assert.equal(code, 0, out);

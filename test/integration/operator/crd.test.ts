@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseAllDocuments, stringify } from 'yaml';
+import { importRollout } from '../../../cli/import/argo/rollout.js';
+import { importCanary } from '../../../cli/import/flagger/canary.js';
+import { toObjects } from '../../../cli/import/objects.js';
+import { readDocuments } from '../../../cli/manifest.js';
 import { KUBERNETES_YAML } from '../../../operator/api/v1alpha1/kubernetes.js';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { render } from '../../../operator/reconciler/render.js';
@@ -64,6 +68,15 @@ describe('API server with the PcfApi CRD', () => {
       assert.equal(out.trim().split('\n').length, objects.length);
     });
   }
+
+  for (const [file, importer] of [
+    ['test/fixtures/import/rollout.yaml', importRollout],
+    ['test/fixtures/import/canary.yaml', importCanary],
+  ] as const)
+    it(`accepts the PcfApi that is converted from ${file}`, async () => {
+      const { api } = importer(toObjects(file, readDocuments(file)), { namespace });
+      assert.match(await dryRun(stringify(api, KUBERNETES_YAML)), /created/);
+    });
 
   for (const file of [...samples('deploy/samples/routes'), ...samples('deploy/samples/stores')]) {
     it(`accepts ${file}`, async () => assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));
