@@ -18,8 +18,9 @@ import { withRecordedContract, withRecords } from './recorded-position.js';
 import { isLost, recover } from './recover.js';
 import { retire } from './retire.js';
 import { belowFloorMessage, recordSchema } from './rollback-floor.js';
+import { heldStep } from './held-step.js';
 import { planRoute } from './routing.js';
-import { hasStepsLeft, promotionVerdict, stepView } from './steps.js';
+import { hasStepsLeft, promotionWaitsFor, stepView } from './steps.js';
 
 export { recordedAt, recordOf } from './recorded-position.js';
 export { deliveryId, fullId, stepId, undoTarget } from './request-ids.js';
@@ -60,7 +61,8 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
     ...(routeWaitsFor ? { routeWaitsFor } : {}),
     traffic,
     step,
-    promotionWaitsFor: promotionWaitsFor(context),
+    promotionWaitsFor: pendingPromotion(context),
+    held: heldStep(context, advanced.startWaitsFor),
     ...(isOverdue ? { overdue: deadlineMessage(context) } : {}),
     decisions: [...advanced.decisions, ...startedContracts(context)],
     requeueAfterMs: earliest(
@@ -68,16 +70,17 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
       stepMs,
       contract.wakeMs,
       running.settlesInMs,
+      observation.gate?.changesInMs,
       // An expired deadline needs no requeue: only an event can change the plan.
       isOverdue ? undefined : deadlineMs,
     ),
   };
 }
 
-function promotionWaitsFor(context: DeliveryContext): string | undefined {
+function pendingPromotion(context: DeliveryContext): string | undefined {
   const { update, weight = 0 } = context.position;
   if (!update || weight < 100 || hasStepsLeft(context)) return undefined;
-  return promotionVerdict(context);
+  return promotionWaitsFor(context);
 }
 
 function startedContracts({ recorded, position: { contracted } }: DeliveryContext): Decision[] {
