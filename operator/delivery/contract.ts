@@ -120,7 +120,10 @@ function soaking({ soakLeftMs, position, spec }: ContractContext): ContractFindi
 }
 
 /** A contract that has started is completed: a partial one is worse. */
-function windowClosed({ observation, position: { stable, contracted } }: ContractContext): ContractFinding | undefined {
+function windowClosed({
+  observation,
+  position: { stable, contracted },
+}: ContractContext): ContractFinding | undefined {
   const waitingFor = observation.gate?.held.Contract;
   const isStarted = contracted?.revision === stable && !contracted?.done;
   return waitingFor && !isStarted ? { reason: 'WindowClosed', message: waitingFor } : undefined;

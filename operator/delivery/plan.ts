@@ -10,6 +10,7 @@ import { createContext, type DeliveryContext, withPosition } from './context.js'
 import { planContract } from './contract.js';
 import type { Decision, DeliveryPlan } from './delivery-plan.js';
 import type { DeliverySpec } from './delivery-spec.js';
+import { heldStep } from './held-step.js';
 import type { Observation } from './observation.js';
 import { planReplicas } from './planned-replicas.js';
 import { preparationJob, requiredApproval } from './preparation.js';
@@ -18,7 +19,6 @@ import { withRecordedContract, withRecords } from './recorded-position.js';
 import { isLost, recover } from './recover.js';
 import { retire } from './retire.js';
 import { belowFloorMessage, recordSchema } from './rollback-floor.js';
-import { heldStep } from './held-step.js';
 import { planRoute } from './routing.js';
 import { hasStepsLeft, promotionWaitsFor, stepView } from './steps.js';
 

@@ -2,9 +2,9 @@
 import type { TrafficStatus } from '../api/v1alpha1/status.js';
 import type { DeliveryContext } from './context.js';
 import type { DeliveryPlan } from './delivery-plan.js';
+import { heldWeight } from './held-step.js';
 import type { RevisionView, RouteView } from './observation.js';
 import { ALL_REVISIONS, effectiveShare, serviceRevision, shareOf, withPodShares } from './route-share.js';
-import { heldWeight } from './held-step.js';
 import { capacityShare, type LimitedWeight, limitWeight, mayStableShrink, podsForTraffic } from './weight.js';
 
 type Share = readonly [revision: string, percent: number];

@@ -52,7 +52,8 @@ export function advanceStep(context: DeliveryContext): { position: DeliveryPosit
   const of = context.spec.stages.length;
   if (!update || !hasStepsLeft(context)) return { position: context.position, decisions: [] };
   const raised = withPosition(context, withRaisedShare(context));
-  if (isFullPromotionRequested(raised) && !nextStepWindow(raised)) return completeStep(raised.position, of, of);
+  if (isFullPromotionRequested(raised) && !nextStepWindow(raised))
+    return completeStep(raised.position, of, of);
   if (!isWeightEffective(raised)) return { position: raised.position, decisions: [] };
   const stepSince = raised.position.stepSince ?? new Date(context.now).toISOString();
   const reached = withPosition(raised, { ...raised.position, step, stepSince });

@@ -39,5 +39,9 @@ export function limitWeightByWindow(context: DeliveryContext, requested: number)
   if (!position.update || windowFor(context, 'Weight') === undefined) return rest;
   const share = before ?? effectiveShare(observation.route, revisions, position.update);
   const heldWeight = Math.min(share, requested);
-  return { ...rest, heldWeight, ...(rest.weight === undefined ? {} : { weight: Math.min(rest.weight, heldWeight) }) };
+  return {
+    ...rest,
+    heldWeight,
+    ...(rest.weight === undefined ? {} : { weight: Math.min(rest.weight, heldWeight) }),
+  };
 }

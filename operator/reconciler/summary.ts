@@ -255,7 +255,9 @@ function windowClosed({ plan }: SummaryInput): Summary | undefined {
   if (!held) return undefined;
   const isStarted = held.revision === plan.position.update;
   const what = {
-    Start: isStarted ? `migrations of ${held.revision} are pending` : `the delivery of ${held.revision} has not started`,
+    Start: isStarted
+      ? `migrations of ${held.revision} are pending`
+      : `the delivery of ${held.revision} has not started`,
     Weight: `${held.revision} stays at ${traffic.effectiveWeight} % of the traffic`,
     Promotion: `${held.revision} has all of the traffic and is not promoted yet`,
   }[held.step];

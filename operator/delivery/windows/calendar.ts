@@ -78,7 +78,11 @@ export function stateOfSet({ allow, freeze }: Windows, at: number, known: Known 
   const inEffect = freezes.filter(({ isActive }) => isActive);
   if (inEffect.length > 0) {
     const last = inEffect.reduce((a, b) => (b.until > a.until ? b : a));
-    return { isOpen: false, until: last.until, ...(last.period.reason ? { reason: last.period.reason } : {}) };
+    return {
+      isOpen: false,
+      until: last.until,
+      ...(last.period.reason ? { reason: last.period.reason } : {}),
+    };
   }
   const windows = allow.map((period) => safeState(period, at, false, known));
   const open = windows.filter(({ isActive }) => isActive);

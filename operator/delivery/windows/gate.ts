@@ -1,7 +1,15 @@
 /** The gate of a delivery: which steps windows and freezes hold now, and until when. Pure. */
 import { GATED_STEPS, type GatedStep } from '../../api/v1alpha1/spec/windows.js';
 import type { WindowsStatus } from '../../api/v1alpha1/status/windows.js';
-import { nextChange, problemsOf, type State, setsFor, stateOf, stateOfSet, type WindowSet } from './calendar.js';
+import {
+  nextChange,
+  problemsOf,
+  type State,
+  setsFor,
+  stateOf,
+  stateOfSet,
+  type WindowSet,
+} from './calendar.js';
 
 /** An override of a PcfApi that is in effect. */
 export interface Override {
@@ -89,7 +97,9 @@ function stepAt(sets: readonly WindowSet[], now: number): StepGate {
 }
 
 function waitingFor({ closed }: State, opensAt: number | undefined): string {
-  const sources = closed.map(({ set, reason }) => (reason ? `${set.source}: ${reason}` : set.source)).join('; ');
+  const sources = closed
+    .map(({ set, reason }) => (reason ? `${set.source}: ${reason}` : set.source))
+    .join('; ');
   if (opensAt !== undefined) return `the window that opens at ${dateText(opensAt)} (${sources})`;
   return `a change of ${closed.map(({ set }) => set.source).join(' or ')}, because no opening was found (${sources})`;
 }
@@ -102,6 +112,7 @@ function closedBy({ closed }: State, now: number): Pick<WindowsStatus, 'closedBy
       holds: set.applyTo,
       ...(reason ? { reason } : {}),
       ...dateField('until', nextChange([set], now) ?? Number.POSITIVE_INFINITY),
+      allowOverride: set.allowOverride,
     })),
   };
 }

@@ -26,7 +26,11 @@ export function requestedOverride(
   if (!reason) return { problem: ignored(`annotation ${OVERRIDE_ANNOTATIONS.reason} is missing or empty`) };
   const until = RFC_3339.test(end ?? '') ? Date.parse(end!) : Number.NaN;
   if (Number.isNaN(until))
-    return { problem: ignored(`annotation ${OVERRIDE_ANNOTATIONS.until} must be a time such as 2026-12-24T18:00:00Z`) };
+    return {
+      problem: ignored(
+        `annotation ${OVERRIDE_ANNOTATIONS.until} must be a time such as 2026-12-24T18:00:00Z`,
+      ),
+    };
   if (until - now > MAX_OVERRIDE_MS)
     return { problem: ignored(`it must end within 7 days, and ${OVERRIDE_ANNOTATIONS.until} is ${end}`) };
   return { until, reason: reason.slice(0, 1_024) };

@@ -352,7 +352,8 @@ const invariants: Record<string, (moment: Moment) => void> = {
       (position.served?.includes(revision) && numberOf(revision) < numberOf(position.stable));
     for (const { type, revision } of plan.decisions) {
       if (gate?.held.Start && type === 'Started') assert.ok(isWayBack(revision), `${revision} starts`);
-      if (gate?.held.Promotion && type === 'Promoted') assert.ok(isWayBack(revision), `${revision} is promoted`);
+      if (gate?.held.Promotion && type === 'Promoted')
+        assert.ok(isWayBack(revision), `${revision} is promoted`);
     }
     if (gate?.held.Contract && plan.job?.stage === 'contract')
       assert.equal(position.contracted?.revision, plan.job.revision, 'contract starts');
@@ -361,7 +362,8 @@ const invariants: Record<string, (moment: Moment) => void> = {
     const before = effectiveShare(route, revisions, update);
     // The observation was made before this plan: a share may return to the one at the start of the closure.
     const most = Math.max(before, position.update === update ? (position.heldWeight ?? 0) : 0);
-    if (!plan.route?.byPods) assert.ok((plan.route?.weights[update] ?? 0) <= most, `${update} gets more than ${most} %`);
+    if (!plan.route?.byPods)
+      assert.ok((plan.route?.weights[update] ?? 0) <= most, `${update} gets more than ${most} %`);
   },
 
   'a closed window never holds an abort'({ observation, settings, plan }) {

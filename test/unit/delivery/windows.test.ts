@@ -142,7 +142,10 @@ describe('a closed window', () => {
     const { promotionWaitsFor } = settle(cluster);
     assert.deepEqual([shareOf(cluster, 'b'), cluster.position.stable], [100, 'a']);
     assert.equal(promotionWaitsFor, 'the window that opens tomorrow');
-    assert.match(summaryOf(cluster).message, /^b has all of the traffic and is not promoted yet; waiting for/);
+    assert.match(
+      summaryOf(cluster).message,
+      /^b has all of the traffic and is not promoted yet; waiting for/,
+    );
     cluster.held = ['Contract'];
     const { contract } = settle(cluster);
     assert.deepEqual([cluster.position.stable, [...cluster.schema]], ['b', []]);

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Period } from '../../../operator/api/v1alpha1/spec/windows.js';
-import { nextChange, stateOf, stateOfSet, type WindowSet } from '../../../operator/delivery/windows/calendar.js';
+import {
+  nextChange,
+  stateOf,
+  stateOfSet,
+  type WindowSet,
+} from '../../../operator/delivery/windows/calendar.js';
 import { gateAt, gateView } from '../../../operator/delivery/windows/gate.js';
 import { scheduleOf } from '../../../operator/delivery/windows/schedule.js';
 import { propertyRuns } from '../../support/runner/property-runs.js';
@@ -48,13 +53,17 @@ const windowSet = (source: string, maxFreezes = 2): fc.Arbitrary<WindowSet> =>
     allowOverride: fc.boolean(),
     allow: fc.array(period, { maxLength: 3 }),
     freeze: fc.array(period, { maxLength: maxFreezes }),
-    applyTo: fc.subarray(['Start', 'Weight', 'Promotion', 'Contract'] as const, { minLength: 1 }).map((all) => [...all]),
+    applyTo: fc
+      .subarray(['Start', 'Weight', 'Promotion', 'Contract'] as const, { minLength: 1 })
+      .map((all) => [...all]),
   });
 const sets = fc.tuple(windowSet('spec.windows'), windowSet('PcfWindow a')).map((both): WindowSet[] => both);
 
 /** Offset of a zone in minutes, from Intl, which is independent of the library. */
 function offsetMinutes(zone: string, at: number): number {
-  const parts = new Intl.DateTimeFormat('en', { timeZone: zone, timeZoneName: 'longOffset' }).formatToParts(at);
+  const parts = new Intl.DateTimeFormat('en', { timeZone: zone, timeZoneName: 'longOffset' }).formatToParts(
+    at,
+  );
   const text = parts.find(({ type }) => type === 'timeZoneName')!.value;
   const [, sign, hours = '0', minutes = '0'] = /GMT(?:([+-])(\d+):(\d+))?/.exec(text) ?? [];
   return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes));
@@ -171,7 +180,10 @@ describe('the calendar of windows and freezes', () => {
   it('a period of a duration lasts this time, also over a change of the clock', () => {
     const freeze = [{ schedule: '0 22 * * FRI', duration: '58h', timeZone: 'Europe/Berlin' }];
     // The clock is set forward in this weekend: 58 hours after Friday, 22:00, is Monday, 9:00.
-    const { until } = stateOfSet({ allow: [], freeze, applyTo: ['Start'] }, Date.parse('2027-03-27T12:00:00Z'));
+    const { until } = stateOfSet(
+      { allow: [], freeze, applyTo: ['Start'] },
+      Date.parse('2027-03-27T12:00:00Z'),
+    );
     assert.equal(iso(until), '2027-03-29T07:00:00.000Z');
   });
 
@@ -184,7 +196,10 @@ describe('the calendar of windows and freezes', () => {
         assert.equal(nextChange([always], at), undefined);
         const { held, until, report } = gateAt([always, never], undefined, at);
         assert.match(held.Start!, /^a change of a, because no opening was found \(a: incident 4711\)$/);
-        assert.deepEqual([until, report.state, report.nextChange], [Number.POSITIVE_INFINITY, 'Closed', undefined]);
+        assert.deepEqual(
+          [until, report.state, report.nextChange],
+          [Number.POSITIVE_INFINITY, 'Closed', undefined],
+        );
         assert.deepEqual(gateView({ held, until, report, problems: [] }, at), { held });
       }),
       runs(50),
@@ -193,12 +208,23 @@ describe('the calendar of windows and freezes', () => {
 
   it('a period that cannot be evaluated closes its set, and is reported', () => {
     const bad = { schedule: '0 0 30 2 *', duration: '1h' };
-    const open = { ...{ source: 'PcfWindow a', allowOverride: true }, allow: [], freeze: [], applyTo: ['Weight' as const] };
+    const open = {
+      ...{ source: 'PcfWindow a', allowOverride: true },
+      allow: [],
+      freeze: [],
+      applyTo: ['Weight' as const],
+    };
     const at = Date.parse('2027-06-01');
-    for (const set of [{ ...open, allow: [bad] }, { ...open, freeze: [bad] }]) {
+    for (const set of [
+      { ...open, allow: [bad] },
+      { ...open, freeze: [bad] },
+    ]) {
       const { held, problems } = gateAt([set], undefined, at);
       assert.deepEqual(Object.keys(held), ['Weight']);
-      assert.match(problems[0]!, /^PcfWindow a: (allow|freeze)\[0\] .* until it is corrected: .*"0 0 30 2 \*".*never occurs/);
+      assert.match(
+        problems[0]!,
+        /^PcfWindow a: (allow|freeze)\[0\] .* until it is corrected: .*"0 0 30 2 \*".*never occurs/,
+      );
     }
     assert.deepEqual(gateAt([open], undefined, at).problems, []);
   });

@@ -73,7 +73,8 @@ const date = (description: string) =>
 
 const eitherForm: CelRule = {
   rule: 'has(self.schedule) == has(self.duration) && (has(self.schedule) ? !has(self.start) && !has(self.end) : !has(self.timeZone))',
-  message: 'give either schedule and duration, with an optional timeZone, or start and end, whose times have an offset',
+  message:
+    'give either schedule and duration, with an optional timeZone, or start and end, whose times have an offset',
 };
 const startBeforeEnd: CelRule = {
   rule: '!has(self.start) || !has(self.end) || self.start < self.end',

@@ -11,22 +11,20 @@ const closure = z.strictObject({
   holds: steps('Steps that it holds.'),
   reason: longText.optional().meta({ description: 'Reason of the freeze, or why it is closed.' }),
   until: time('Time at which it opens. Unset: no opening was found.').optional(),
+  allowOverride: z.boolean().meta({ description: 'Whether an override applies to it.' }),
 });
 
 export const windowsStatus = z.strictObject({
   state: z.enum(['Open', 'Closed', 'Overridden']).meta({
-    description: 'Closed: at least one step is held. Overridden: at least one step would be held without the override.',
+    description:
+      'Closed: at least one step is held. Overridden: at least one step would be held without the override.',
   }),
   holds: steps('Steps that are held now.'),
   nextChange: time('Time of the next change of `holds`. Unset: no change was found.').optional(),
-  closedBy: z
-    .array(closure)
-    .max(32)
-    .optional()
-    .meta({
-      description: 'Windows and freezes that are closed now, including overridden ones.',
-      'x-kubernetes-list-type': 'atomic',
-    }),
+  closedBy: z.array(closure).max(32).optional().meta({
+    description: 'Windows and freezes that are closed now, including overridden ones.',
+    'x-kubernetes-list-type': 'atomic',
+  }),
   override: z
     .strictObject({
       reason: longText.meta({ description: 'Reason of the override.' }),
