@@ -45,7 +45,7 @@ function showCommand(): Command {
 
 /** The windows of a PcfApi, for JSON. Without any, no step is held. */
 function windowsOf({ metadata: { namespace, name }, status }: PcfApi) {
-  const none: WindowsStatus = { state: 'Open', holds: [] };
+  const none: WindowsStatus = { state: 'Open' };
   return { namespace, name, ...(status?.windows ?? none) };
 }
 

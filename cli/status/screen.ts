@@ -93,7 +93,7 @@ function stepLine({ index, of, weight, waitingFor }: NonNullable<PcfApiStatus['s
 /** Only if they hold a step, or would without the override. */
 function windows({ windows: seen }: PcfApiStatus): string | undefined {
   if (!seen || seen.state === 'Open') return undefined;
-  const { state, holds, nextChange, closedBy = [], override } = seen;
+  const { state, holds = [], nextChange, closedBy = [], override } = seen;
   const held = holds.length > 0 ? `: ${holds.join(', ')} held` : '';
   const lines = [
     `${state}${held}${nextChange ? `, next change at ${nextChange}` : ''}`,

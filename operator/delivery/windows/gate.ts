@@ -50,12 +50,13 @@ export function gateAt(sets: readonly WindowSet[], override: Override | undefine
   const state = stateOf(sets, now);
   const changes = [...steps.values()].flatMap(({ changesAt }) => changesAt ?? []);
   const end = isOverridden ? [override.until] : [];
+  const holds = GATED_STEPS.filter((step) => held[step]);
   return {
     held,
     until: Math.min(...sets.map((set) => stateOfSet(set, now).until), ...end),
     report: {
       state: Object.keys(held).length > 0 ? 'Closed' : isOverridden && !state.isOpen ? 'Overridden' : 'Open',
-      holds: GATED_STEPS.filter((step) => held[step]),
+      ...(holds.length > 0 ? { holds } : {}),
       ...dateField('nextChange', Math.min(...changes, ...end)),
       ...closedBy(state, now),
       ...(isOverridden ? { override: overrideStatus(override) } : {}),

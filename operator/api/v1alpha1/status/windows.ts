@@ -4,7 +4,7 @@ import { longText, shortText, time } from '../kubernetes.js';
 import { GATED_STEPS } from '../spec/windows.js';
 
 const steps = (description: string) =>
-  z.array(z.enum(GATED_STEPS)).max(GATED_STEPS.length).meta({ description, 'x-kubernetes-list-type': 'set' });
+  z.array(z.enum(GATED_STEPS)).max(GATED_STEPS.length).meta({ description, 'x-kubernetes-list-type': 'atomic' });
 
 const closure = z.strictObject({
   source: shortText.meta({ description: '`spec.windows`, or the name of a PcfWindow.' }),
@@ -19,7 +19,8 @@ export const windowsStatus = z.strictObject({
     description:
       'Closed: at least one step is held. Overridden: at least one step would be held without the override.',
   }),
-  holds: steps('Steps that are held now.'),
+  // Not an empty list: a server-side apply that empties a list removes the field.
+  holds: steps('Steps that are held now. Unset: none.').optional(),
   nextChange: time('Time of the next change of `holds`. Unset: no change was found.').optional(),
   closedBy: z.array(closure).max(32).optional().meta({
     description: 'Windows and freezes that are closed now, including overridden ones.',
