@@ -2,6 +2,7 @@
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
 import { deliveryId, fullId, stepId, undoTarget } from '../operator/delivery/plan.js';
 import { belowFloorMessage } from '../operator/delivery/rollback-floor.js';
+import { OVERRIDE_ANNOTATIONS } from '../operator/delivery/windows/override.js';
 import { REQUEST_ANNOTATIONS } from '../operator/reconciler/strategies.js';
 import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
@@ -59,6 +60,32 @@ export const retry: Action = request('retry', ({ status, metadata }) => {
   if (!failed) throw new CliError(`${metadata.name} has no aborted revision`);
   return { value: `${failed.revision}@${failed.at}`, done: `retries ${failed.revision}` };
 });
+
+/** Overrides the windows and freezes of a PcfApi for a limited time. */
+export const overrideWindows =
+  (reason: string, forMs: number): Action =>
+  async (access, name) => {
+    const { status } = await getPcfApi(access, name);
+    const strict = status?.windows?.closedBy?.filter(({ allowOverride }) => !allowOverride) ?? [];
+    if (strict.length > 0)
+      throw new CliError(
+        `${strict.map(({ source }) => source).join(' and ')} does not allow an override: its owner must change it`,
+      );
+    const until = `${new Date(Date.now() + forMs).toISOString().slice(0, 19)}Z`;
+    const annotations = { [OVERRIDE_ANNOTATIONS.until]: until, [OVERRIDE_ANNOTATIONS.reason]: reason };
+    const written = await edit(access, name, { metadata: { annotations } });
+    return { written, done: `overrides windows and freezes until ${until}: ${reason}` };
+  };
+
+/** Ends an override of windows and freezes. */
+export const restoreWindows: Action = async (access, name) => {
+  await getPcfApi(access, name); // throws a helpful error if it does not exist
+  const annotations = { [OVERRIDE_ANNOTATIONS.until]: null, [OVERRIDE_ANNOTATIONS.reason]: null };
+  return {
+    written: await edit(access, name, { metadata: { annotations } }),
+    done: 'windows and freezes are in effect again',
+  };
+};
 
 /** Delivers the same spec with pods as the current operator version renders them. */
 export const adopt: Action = async (access, name) => {

@@ -17,6 +17,7 @@ import { CliError } from './output.js';
 import { renderCommand } from './render.js';
 import { statusCommand } from './status/command.js';
 import { waitCommand } from './wait.js';
+import { windowCommand } from './window.js';
 
 const program = new Command('kubectl-pcf')
   .description('Inspects PcfApi resources and controls their deliveries.')
@@ -33,6 +34,7 @@ const program = new Command('kubectl-pcf')
   .addCommand(adoptCommand())
   .addCommand(waitCommand())
   .addCommand(historyCommand())
+  .addCommand(windowCommand())
   .addCommand(migrateCommand())
   .addCommand(renderCommand())
   .addCommand(importCommand())

@@ -115,7 +115,7 @@ export class PcfOperator extends dotI.default {
     this.elector = new LeaderElector(this.reader, lease, log);
     leaderMetrics(this.registry, FIELD_MANAGER, () => !settings.leaderElection || this.elector.isLeader());
     this.cacheSet = new CacheSet(this.reader, log);
-    this.caches = new Caches(this.cacheSet, settings.namespaces);
+    this.caches = new Caches(this.cacheSet, settings.namespaces, settings.clusterWindows);
     this.events = new EventRecorder(this.writer, `${GROUP}/${FIELD_MANAGER}`, this.identity, log);
     this.metrics = new Metrics(this.registry);
     this.controller = this.createController();
@@ -264,6 +264,7 @@ export class PcfOperator extends dotI.default {
         logger: this.log,
       }),
       clock,
+      wallClock: Date.now,
     });
     return new Controller({
       name: 'pcfapi',

@@ -10,6 +10,8 @@ export interface OperatorSettings {
   /** Namespace of the leader election Lease. */
   leaseNamespace: string;
   leaderElection: boolean;
+  /** Whether to watch PcfWindows and namespaces, which are cluster-scoped. */
+  clusterWindows: boolean;
   /** Time after the last observed change of the Lease before a standby acquires it. */
   leaseDurationMs: number;
   /** Time after the last renewal before the leader stops writing. */
@@ -37,6 +39,7 @@ interface Flags {
   namespace: string[];
   leaseNamespace: string;
   leaderElection: boolean;
+  clusterWindows: boolean;
   leaseDuration: number;
   renewDeadline: number;
   retryPeriod: number;
@@ -53,6 +56,7 @@ interface Flags {
 }
 
 const NO_LEADER_ELECTION = 'PCF_NO_LEADER_ELECTION';
+const CLUSTER_WINDOWS = 'PCF_CLUSTER_WINDOWS';
 
 const examples = `
 The cluster is selected by KUBECONFIG, or by the ServiceAccount of the pod.
@@ -84,6 +88,8 @@ export function readSettings(argv: readonly string[]): OperatorSettings {
   // commander ignores the value of the variable of a boolean flag, even "false".
   if (command.getOptionValueSource('leaderElection') === 'env')
     flags.leaderElection = !booleanIn(NO_LEADER_ELECTION, command);
+  if (command.getOptionValueSource('clusterWindows') === 'env')
+    flags.clusterWindows = booleanIn(CLUSTER_WINDOWS, command);
   if (!(retryPeriod < renewDeadline && renewDeadline < leaseDuration))
     command.error('error: required: --retry-period < --renew-deadline < --lease-duration');
   if (kubeApiBurst !== undefined && kubeApiBurst < flags.kubeApiQps)
@@ -93,6 +99,7 @@ export function readSettings(argv: readonly string[]): OperatorSettings {
     ...flags,
     ...(given ? { command: given } : {}),
     namespaces: [...new Set(namespace)].sort(),
+    clusterWindows: flags.clusterWindows || namespace.length === 0,
     resyncMs: resync,
     leaseDurationMs: leaseDuration,
     renewDeadlineMs: renewDeadline,
@@ -125,6 +132,13 @@ function optionsOf(command: Command): Command {
         'run without leader election; never run more than one such operator',
         NO_LEADER_ELECTION,
       ),
+    )
+    .addOption(
+      option(
+        '--cluster-windows',
+        'with --namespace: read PcfWindows and the labels of namespaces too, which are cluster-scoped',
+        CLUSTER_WINDOWS,
+      ).default(false),
     )
     .addOption(
       option(

@@ -1,6 +1,6 @@
 /** The sandbox: cluster, node, gateway, databases, operator. Tests also use its parts. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -153,10 +153,10 @@ export class Sandbox {
     const found = await Promise.all(projects.map((name) => customResourceDefinitions(name)));
     const unused = /^(?!virtualservices|destinationrules|gateways).*\.istio\.io$|checkpoints/;
     const crds = found.flat().filter(({ metadata }) => !unused.test(metadata.name));
-    const own = parse(readFileSync('crds/pcf.dev_pcfapis.yaml', 'utf8')) as KubeObject;
+    const own = readdirSync('crds').map((file) => parse(readFileSync(`crds/${file}`, 'utf8')) as KubeObject);
     // Large schemas take the API server some time: installing them in parallel halves it.
     await Promise.all([
-      ...[...crds, own].map((crd) => this.parts.client.apply(CrdKind, crd, { fieldManager: 'sandbox' })),
+      ...[...crds, ...own].map((crd) => this.parts.client.apply(CrdKind, crd, { fieldManager: 'sandbox' })),
       this.parts.kubectl.apply(operatorRights(), '--server-side'),
     ]);
     await this.established();

@@ -18,10 +18,11 @@ const chartValues: Record<string, JsonSchema> = {
   global: { type: 'object', description: "Helm's own." },
 };
 
-/** Path relative to the repository -> content. `crd`: content of the CRD file. */
-export function chartFiles(crd: string): Record<string, string> {
+/** Path relative to the repository -> content. `crds`: name of each CRD file -> content. */
+export function chartFiles(crds: Record<string, string>): Record<string, string> {
+  const copies = Object.entries(crds).map(([file, text]) => [`${OPERATOR}/files/${file}`, text]);
   return {
-    [`${OPERATOR}/files/pcf.dev_pcfapis.yaml`]: crd,
+    ...Object.fromEntries(copies),
     [`${OPERATOR}/files/pcf.json`]: readFileSync('deploy/dashboards/pcf.json', 'utf8'),
     [`${OPERATOR}/files/pcf.rules.yaml`]: readFileSync('deploy/alerts/pcf.rules.yaml', 'utf8'),
     [`${API}/values.schema.json`]: `${JSON.stringify(apiValuesSchema(), null, 2)}\n`,

@@ -17,6 +17,7 @@ export function screen(picture: Picture, now = Date.now()): string {
     headline(picture),
     section('Revisions', revisions(status)),
     section('Traffic', traffic(status)),
+    section('Windows', windows(status)),
     section('Migration', migration(status, now)),
     section('Pods', podTable(pods, now)),
     section('To fix', faults(status)),
@@ -87,6 +88,23 @@ function traffic({ traffic: seen, updateRevision, step }: PcfApiStatus): string 
 function stepLine({ index, of, weight, waitingFor }: NonNullable<PcfApiStatus['step']>): string {
   if (index >= of) return `all ${of} steps completed`;
   return `step ${index + 1} of ${of}: ${weight} %${waitingFor ? `, waiting for ${waitingFor}` : ''}`;
+}
+
+/** Only if they hold a step, or would without the override. */
+function windows({ windows: seen }: PcfApiStatus): string | undefined {
+  if (!seen || seen.state === 'Open') return undefined;
+  const { state, holds = [], nextChange, closedBy = [], override } = seen;
+  const held = holds.length > 0 ? `: ${holds.join(', ')} held` : '';
+  const lines = [
+    `${state}${held}${nextChange ? `, next change at ${nextChange}` : ''}`,
+    ...closedBy.map(({ source, reason, until }) =>
+      [`closed by ${source}`, until && `until ${until}`, reason && `(${reason})`].filter(Boolean).join(' '),
+    ),
+    ...(override
+      ? [`overridden until ${override.until} by ${override.by ?? 'unknown'}: ${override.reason}`]
+      : []),
+  ];
+  return lines.map((line) => `  ${line}`).join('\n');
 }
 
 function migration({ migration: seen }: PcfApiStatus, now: number): string | undefined {

@@ -9,19 +9,30 @@ import { recordProgress } from './progress-deadline.js';
 import { isMigrated, viewOf } from './revision-view.js';
 import { belowFloorMessage, pendingContracts } from './rollback-floor.js';
 import { effectiveShare, shareOf } from './route-share.js';
-import { adoptStrategy, advanceStep, desiredWeight, hasStepsLeft, promotionVerdict } from './steps.js';
+import {
+  adoptStrategy,
+  advanceStep,
+  desiredWeight,
+  hasStepsLeft,
+  promotionWaitsFor,
+  requestedWeight,
+} from './steps.js';
+import { limitWeightByWindow, windowFor } from './window-hold.js';
 
 export interface Advance {
   position: DeliveryPosition;
   decisions: Decision[];
+  /** What the start of the delivery of the target waits for, if a closed window holds it. */
+  startWaitsFor?: string;
 }
 
 /** The first case that applies decides. */
 export function advance(given: DeliveryContext): Advance {
   const progressed = withPosition(given, recordProgress(given));
-  const context = withPosition(progressed, recordFirstTraffic(progressed));
-  const failure = abortReason(context);
-  if (failure && mayAbort(context)) return abort(context, failure);
+  const routed = withPosition(progressed, recordFirstTraffic(progressed));
+  const failure = abortReason(routed);
+  if (failure && mayAbort(routed)) return abort(routed, failure);
+  const context = withWindow(routed);
   if (context.spec.paused) return { position: context.position, decisions: [] };
 
   const { target } = context.observation;
@@ -30,8 +41,23 @@ export function advance(given: DeliveryContext): Advance {
   if (target === position.stable) return cancel(position);
   if (target === position.failed?.revision) return { position, decisions: [] };
   if (belowFloorMessage(revisions, position, target)) return cancel(position);
-  if (target !== position.update) return startDelivery(next);
+  if (target !== position.update) return startInWindow(context, next);
   return continueDelivery(withPosition(next, adoptStrategy(next)));
+}
+
+/** A failure is not forgotten before the retry starts: the retry reruns the migrations. */
+function startInWindow(context: DeliveryContext, next: DeliveryContext): Advance {
+  const { target } = context.observation;
+  const startWaitsFor = windowFor(next, 'Start', target);
+  if (!startWaitsFor) return startDelivery(next);
+  const { position } = context.position.failed?.revision === target ? context : next;
+  return { position, decisions: [], startWaitsFor };
+}
+
+/** A weight that is paused, or of an earlier target, is not changed by the spec. */
+function withWindow(context: DeliveryContext): DeliveryContext {
+  const isFollowed = !context.spec.paused && context.observation.target === context.position.update;
+  return withPosition(context, limitWeightByWindow(context, isFollowed ? requestedWeight(context) : 100));
 }
 
 function continueDelivery(context: DeliveryContext): Advance {
@@ -98,7 +124,8 @@ export function startDelivery(context: DeliveryContext): Advance {
     ...(attempt > 1 ? { attempt } : {}),
     ...(rerunMigrations ? { rerunMigrations } : {}),
   });
-  const weighted = withPosition(started, { ...started.position, weight: desiredWeight(started) });
+  const limited = withPosition(started, limitWeightByWindow(started, requestedWeight(started)));
+  const weighted = withPosition(limited, { ...limited.position, weight: desiredWeight(limited) });
   return { position: recordProgress(weighted), decisions: startDecisions(before, target, undo) };
 }
 
@@ -128,7 +155,7 @@ function isPromotable(context: DeliveryContext): boolean {
   if ((position.weight ?? 0) < 100 || hasStepsLeft(context)) return false;
   if (!isMigrated(canary) || canary.ready < spec.replicas) return false;
   if (spec.replicas > 0 && !hasWholeTraffic(context.observation, canary.name)) return false;
-  return promotionVerdict(context) === undefined;
+  return promotionWaitsFor(context) === undefined;
 }
 
 /** Whether all requests reach the revision: through the route, if the data plane accepts it, and through the Service. */

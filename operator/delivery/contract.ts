@@ -30,6 +30,7 @@ type ContractReason =
   | 'PromotionUnrecorded'
   | 'TargetChanged'
   | 'Soaking'
+  | 'WindowClosed'
   | 'JobFailed'
   | 'ApprovalNeeded'
   | 'PodsTerminating'
@@ -42,6 +43,7 @@ const rules: readonly ContractRule[] = [
   paused,
   deliveryInProgress,
   soaking,
+  windowClosed,
   jobFailed,
   approvalNeeded,
   podsTerminating,
@@ -115,6 +117,16 @@ function soaking({ soakLeftMs, position, spec }: ContractContext): ContractFindi
     reason: 'Soaking',
     message: `the soak of ${(spec.contractDelayMs ?? 0) / 1000} s to end, started at ${position.promotedAt}`,
   };
+}
+
+/** A contract that has started is completed: a partial one is worse. */
+function windowClosed({
+  observation,
+  position: { stable, contracted },
+}: ContractContext): ContractFinding | undefined {
+  const waitingFor = observation.gate?.held.Contract;
+  const isStarted = contracted?.revision === stable && !contracted?.done;
+  return waitingFor && !isStarted ? { reason: 'WindowClosed', message: waitingFor } : undefined;
 }
 
 /** A Job that failed permanently is retried after an approval. */

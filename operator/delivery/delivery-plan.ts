@@ -1,4 +1,5 @@
 /** The result of the planner. Plain data: no clock, no Kubernetes objects. */
+import type { GatedStep } from '../api/v1alpha1/spec/windows.js';
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
 import type { MigrationJob, RouteView } from './observation.js';
 
@@ -12,6 +13,14 @@ export interface StepView {
   since?: string;
   /** Condition that it waits for. */
   waitingFor?: string;
+}
+
+/** A step that a closed window holds. */
+export interface HeldStep {
+  step: Exclude<GatedStep, 'Contract'>;
+  revision: string;
+  /** `the window that opens at <time> (<source>)`. */
+  waitingFor: string;
 }
 
 export interface DeliveryPlan {
@@ -36,6 +45,8 @@ export interface DeliveryPlan {
   step?: StepView;
   /** What the promotion waits for, when all steps are completed. */
   promotionWaitsFor?: string;
+  /** The step that only a closed window holds. Contract reports its own in `contract`. */
+  held?: HeldStep;
   /** The progress deadline of a first revision has expired. It is not aborted, because no other revision can serve. */
   overdue?: string;
   /** Decisions of this plan, for Events and records; empty in steady state. */

@@ -1,6 +1,7 @@
 /** The input of the planner: revisions, their pods and migrations, and the route. Plain data: no clock, no Kubernetes objects. */
 import type { Reason } from '../api/v1alpha1/reasons.js';
 import type { BackfillStatus, DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
+import type { GateView } from './windows/gate.js';
 
 /** State of expand and backfill together. `Planned`: they wait for an approval. */
 export type MigrationState = 'Disabled' | 'Pending' | 'Planned' | 'Running' | 'Succeeded' | 'Failed';
@@ -121,4 +122,6 @@ export interface Observation {
   startable: boolean;
   /** Undefined without an analysis. */
   analysis?: AnalysisView;
+  /** Steps that windows and freezes hold now; undefined without any. */
+  gate?: GateView;
 }

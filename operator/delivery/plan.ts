@@ -10,6 +10,7 @@ import { createContext, type DeliveryContext, withPosition } from './context.js'
 import { planContract } from './contract.js';
 import type { Decision, DeliveryPlan } from './delivery-plan.js';
 import type { DeliverySpec } from './delivery-spec.js';
+import { heldStep } from './held-step.js';
 import type { Observation } from './observation.js';
 import { planReplicas } from './planned-replicas.js';
 import { preparationJob, requiredApproval } from './preparation.js';
@@ -19,7 +20,7 @@ import { isLost, recover } from './recover.js';
 import { retire } from './retire.js';
 import { belowFloorMessage, recordSchema } from './rollback-floor.js';
 import { planRoute } from './routing.js';
-import { hasStepsLeft, promotionVerdict, stepView } from './steps.js';
+import { hasStepsLeft, promotionWaitsFor, stepView } from './steps.js';
 
 export { recordedAt, recordOf } from './recorded-position.js';
 export { deliveryId, fullId, stepId, undoTarget } from './request-ids.js';
@@ -60,7 +61,8 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
     ...(routeWaitsFor ? { routeWaitsFor } : {}),
     traffic,
     step,
-    promotionWaitsFor: promotionWaitsFor(context),
+    promotionWaitsFor: pendingPromotion(context),
+    held: heldStep(context, advanced.startWaitsFor),
     ...(isOverdue ? { overdue: deadlineMessage(context) } : {}),
     decisions: [...advanced.decisions, ...startedContracts(context)],
     requeueAfterMs: earliest(
@@ -68,16 +70,17 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
       stepMs,
       contract.wakeMs,
       running.settlesInMs,
+      observation.gate?.changesInMs,
       // An expired deadline needs no requeue: only an event can change the plan.
       isOverdue ? undefined : deadlineMs,
     ),
   };
 }
 
-function promotionWaitsFor(context: DeliveryContext): string | undefined {
+function pendingPromotion(context: DeliveryContext): string | undefined {
   const { update, weight = 0 } = context.position;
   if (!update || weight < 100 || hasStepsLeft(context)) return undefined;
-  return promotionVerdict(context);
+  return promotionWaitsFor(context);
 }
 
 function startedContracts({ recorded, position: { contracted } }: DeliveryContext): Decision[] {

@@ -4,6 +4,7 @@ import type { DeliveryContext } from './context.js';
 import type { MigrationJob, MigrationStage, Observation } from './observation.js';
 import { deliveryId } from './request-ids.js';
 import { isMigrated } from './revision-view.js';
+import { windowFor } from './window-hold.js';
 
 /** The Job of the revision being delivered: plan if approval is required, then expand, then backfill. */
 export function preparationJob(context: DeliveryContext): MigrationJob | undefined {
@@ -11,7 +12,16 @@ export function preparationJob(context: DeliveryContext): MigrationJob | undefin
   if (!canary || spec.paused) return undefined;
   const { name: revision, migration, nextStage: stage, nextAttempt = 1 } = canary;
   if (!stage || (migration === 'Planned' && !isApproved(context))) return undefined;
+  if (windowFor(context, 'Start')) return undefined;
   return { revision, stage, attempt: Math.max(nextAttempt, position.attempt ?? 1) };
+}
+
+/** The window that the next migration Job waits for. A Job that runs is not stopped. */
+export function preparationWindow(context: DeliveryContext): string | undefined {
+  const { canary, spec } = context;
+  if (!canary?.nextStage || spec.paused) return undefined;
+  const isUnapproved = canary.migration === 'Planned' && !isApproved(context);
+  return isUnapproved ? undefined : windowFor(context, 'Start');
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { TrafficStatus } from '../api/v1alpha1/status.js';
 import type { DeliveryContext } from './context.js';
 import type { DeliveryPlan } from './delivery-plan.js';
+import { heldWeight } from './held-step.js';
 import type { RevisionView, RouteView } from './observation.js';
 import { ALL_REVISIONS, effectiveShare, serviceRevision, shareOf, withPodShares } from './route-share.js';
 import { capacityShare, type LimitedWeight, limitWeight, mayStableShrink, podsForTraffic } from './weight.js';
@@ -20,8 +21,11 @@ export function planRoute(context: DeliveryContext): Routing {
   if (!canary) return routeBetween(context, 0, { weight: 0 });
   const { weight = 100, scale } = position;
   const routed = shareOf(observation.route, canary.name);
-  const limited = limitWeight(weight, stable, canary, spec, routed, scale);
-  return routeBetween(context, weight, withoutOthers(context, limited));
+  const limited = withoutOthers(context, limitWeight(weight, stable, canary, spec, routed, scale));
+  const held = heldWeight(context);
+  if (!held) return routeBetween(context, weight, limited);
+  const reason = sentence(`waiting for ${held.waitingFor}`, limited.reason);
+  return routeBetween(context, held.desired, { ...limited, reason });
 }
 
 /**

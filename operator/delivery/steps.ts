@@ -6,16 +6,25 @@ import type { Stage } from './delivery-spec.js';
 import { fullId, stepId } from './request-ids.js';
 import { effectiveShare, shareOf } from './route-share.js';
 import { capacityShare, replicaShares } from './weight.js';
+import { windowFor } from './window-hold.js';
+
+/** The weight to reach now: the requested one, limited while a window is closed. */
+export function desiredWeight(context: DeliveryContext): number {
+  return Math.min(requestedWeight(context), context.position.heldWeight ?? 100);
+}
 
 /**
- * The desired weight of the revision being delivered. A live `canaryWeight` overrides the steps. The first
- * revision, and an undo to a revision whose pods still run, get the whole traffic.
+ * The weight that the spec requests for the revision being delivered. A live `canaryWeight` overrides the steps. The
+ * first revision, and an undo to a revision whose pods still run, get the whole traffic.
  */
-export function desiredWeight({ position, spec }: DeliveryContext): number {
+export function requestedWeight({ position, spec }: DeliveryContext): number {
   const { stable, undo, step = 0, floor = 0 } = position;
   if (!stable || undo) return 100;
   if (spec.canaryWeight !== undefined) return spec.canaryWeight;
-  const stage = spec.stages[step];
+  return weightOf(spec.stages[step], floor);
+}
+
+function weightOf(stage: Stage | undefined, floor = 0): number {
   return stage ? Math.max(stage.weight, floor) : 100;
 }
 
@@ -43,7 +52,8 @@ export function advanceStep(context: DeliveryContext): { position: DeliveryPosit
   const of = context.spec.stages.length;
   if (!update || !hasStepsLeft(context)) return { position: context.position, decisions: [] };
   const raised = withPosition(context, withRaisedShare(context));
-  if (isFullPromotionRequested(raised)) return completeStep(raised.position, of, of);
+  if (isFullPromotionRequested(raised) && !nextStepWindow(raised))
+    return completeStep(raised.position, of, of);
   if (!isWeightEffective(raised)) return { position: raised.position, decisions: [] };
   const stepSince = raised.position.stepSince ?? new Date(context.now).toISOString();
   const reached = withPosition(raised, { ...raised.position, step, stepSince });
@@ -76,6 +86,7 @@ function completeStep(position: DeliveryPosition, next: number, of: number) {
 function isWeightEffective(context: DeliveryContext): boolean {
   const { observation, spec } = context;
   if (observation.routeRejected !== undefined) return false;
+  if (desiredWeight(context) < requestedWeight(context)) return false;
   const { canaryPods, replicas } = spec;
   const canary = context.canary!;
   // A canary with a fixed number of pods may lack the capacity for the desired weight.
@@ -94,12 +105,21 @@ function isWeightEffective(context: DeliveryContext): boolean {
 /** What the step waits for; undefined if the next one can start. */
 function stepWaitsFor(context: DeliveryContext): string | undefined {
   const stage = context.spec.stages[context.position.step ?? 0]!;
+  if (isFullPromotionRequested(context)) return nextStepWindow(context);
   const leftMs = holdLeftMs(context, stage);
   if (leftMs > 0) return `the hold of ${durationText(stage.holdMs)} to end`;
   const verdict = stepVerdict(context);
   if (verdict) return verdict;
   if (stage.pause && !isPromotionRequested(context)) return 'manual promotion: kubectl pcf promote';
-  return undefined;
+  return nextStepWindow(context);
+}
+
+/** The window that the next weight waits for, if it is higher: all remaining steps are skipped by a full promotion. */
+function nextStepWindow(context: DeliveryContext): string | undefined {
+  const { position, spec } = context;
+  const next = isFullPromotionRequested(context) ? undefined : spec.stages[(position.step ?? 0) + 1];
+  const isHigher = weightOf(next, position.floor) > desiredWeight(context);
+  return isHigher ? windowFor(context, 'Weight') : undefined;
 }
 
 /** The pending verdict of the analysis on this step. One on an earlier step, with a smaller share, does not count. */
@@ -113,13 +133,18 @@ function stepVerdict({ observation: { analysis }, position }: DeliveryContext): 
  * The pending verdict of the analysis on the promotion. If the steps were judged one by one, only an unavailable
  * provider blocks it.
  */
-export function promotionVerdict(context: DeliveryContext): string | undefined {
+function promotionVerdict(context: DeliveryContext): string | undefined {
   const { analysis } = context.observation;
   if (!analysis || isFullPromotionRequested(context)) return undefined;
   const isJudgedByStep = context.spec.stages.length > 0 && areStepsEffective(context);
   const { verdict, message } = analysis;
   if (isJudgedByStep ? verdict !== 'Unavailable' : verdict === 'Passed') return undefined;
   return `the analysis: ${message}; or: kubectl pcf promote --full`;
+}
+
+/** What the promotion waits for once the new revision has the whole traffic; undefined if it can be promoted. */
+export function promotionWaitsFor(context: DeliveryContext): string | undefined {
+  return promotionVerdict(context) ?? windowFor(context, 'Promotion');
 }
 
 export function hasStepsLeft(context: DeliveryContext): boolean {
@@ -147,14 +172,16 @@ export function stepView(context: DeliveryContext): { step?: StepView; wakeMs?: 
   const { step: index = 0, stepSince: since } = position;
   const of = spec.stages.length;
   if (!canary || of === 0 || !stable || position.undo) return {};
-  const base = { index, of, weight: desiredWeight(context), ...(since ? { since } : {}) };
+  const base = { index, of, weight: requestedWeight(context), ...(since ? { since } : {}) };
   if (!areStepsEffective(context)) {
     const waitingFor = `canaryWeight ${spec.canaryWeight} to be removed from spec: it overrides the steps`;
     return { step: { ...base, waitingFor } };
   }
   const stage = spec.stages[index];
   if (!stage) return { step: base };
-  const waitingFor = since ? stepWaitsFor(context) : 'its weight to take effect';
+  const isHeld = desiredWeight(context) < requestedWeight(context);
+  const pending = (isHeld && windowFor(context, 'Weight')) || 'its weight to take effect';
+  const waitingFor = since ? stepWaitsFor(context) : pending;
   const leftMs = since ? holdLeftMs(context, stage) : 0;
   // The analysis reads the start of a step from the recorded position, and starts to measure then.
   const isAnalysisPending = since !== recorded.stepSince && observation.analysis !== undefined;

@@ -1,5 +1,6 @@
 /** Decisions of a reconcile as Kubernetes Events. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { WindowsStatus } from '../api/v1alpha1/status/windows.js';
 import type { PcfApiStatus } from '../api/v1alpha1/status.js';
 import type { Decision, DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { Issue } from './issues.js';
@@ -17,8 +18,10 @@ export function announcements(
   plan: DeliveryPlan,
   summary: Summary,
   issues: readonly Issue[],
+  windows?: WindowsStatus,
 ): Announcement[] {
   return [
+    ...windowOverride(api.status?.windows, windows),
     ...plan.decisions.map(announceDecision),
     ...weightChange(api.status, plan),
     ...trouble(api.status, summary, issues),
@@ -76,6 +79,24 @@ function announceDecision(decision: Decision): Announcement {
   }
 }
 
+/** Each override is announced once, with its reason, so that it is recorded. */
+function windowOverride(
+  before: WindowsStatus | undefined,
+  { override }: Partial<WindowsStatus> = {},
+): Announcement[] {
+  const known = before?.override;
+  if (!override || (known?.until === override.until && known.reason === override.reason)) return [];
+  const { by = 'an unknown field manager', until, reason } = override;
+  return [
+    {
+      type: 'Warning',
+      reason: 'WindowOverridden',
+      action: 'Deliver',
+      note: `${by} overrides windows and freezes until ${until}: ${reason}`,
+    },
+  ];
+}
+
 function weightChange(before: PcfApiStatus | undefined, { position, traffic }: DeliveryPlan): Announcement[] {
   const was = before?.traffic?.effectiveWeight ?? 0;
   const is = traffic.effectiveWeight;
@@ -109,7 +130,7 @@ function trouble(
 ): Announcement[] {
   if (before?.reason === reason || quiet.has(reason)) return [];
   if (issues.some((issue) => issue.reason === reason)) return []; // announced as a concern
-  const type = reason === 'Paused' || reason === 'ApprovalNeeded' ? 'Normal' : 'Warning';
+  const type = ['Paused', 'ApprovalNeeded', 'WindowClosed'].includes(reason) ? 'Normal' : 'Warning';
   return [{ type, reason, action: 'Reconcile', note: message }];
 }
 

@@ -38,8 +38,13 @@ export function decidingManager(
   }
 }
 
-function requestingManager({ metadata }: PcfApi, request: keyof Requests): string | undefined {
-  return managerOf(metadata, [['f:metadata', 'f:annotations', `f:${REQUEST_ANNOTATIONS[request]}`]]);
+function requestingManager(api: PcfApi, request: keyof Requests): string | undefined {
+  return annotationManager(api, REQUEST_ANNOTATIONS[request]);
+}
+
+/** The field manager that set an annotation; undefined if the API server did not record it. */
+export function annotationManager({ metadata }: PcfApi, annotation: string): string | undefined {
+  return managerOf(metadata, [['f:metadata', 'f:annotations', `f:${annotation}`]]);
 }
 
 /** The manager of the fields that differ from the earlier revision. The manager of a Secret is unknown. */

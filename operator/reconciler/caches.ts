@@ -23,6 +23,7 @@ import { claimKey, claimsOf, type HostClaim } from '../traffic/host-claims.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
 import { followedBy } from '../traffic/shared.js';
 import { digestOf, type SecretDigest } from './secret-digests.js';
+import { WindowCaches } from './window-caches.js';
 
 const INSTANCE = 'instance';
 const ROUTE = 'route';
@@ -64,8 +65,10 @@ export class Caches {
   /** Routes of users, which `traffic.routeRef` can name. */
   private readonly userRoutes: ReadonlyMap<ResourceType, ResourceCache>;
   private readonly labelled: ReadonlyMap<ResourceType, ResourceCache>;
+  /** Undefined if PcfWindows are ignored. */
+  readonly windows: WindowCaches | undefined;
 
-  constructor(set: CacheSet, namespaces: readonly string[] = []) {
+  constructor(set: CacheSet, namespaces: readonly string[] = [], hasClusterWindows = true) {
     this.pcfApis = set.resource(PcfApiKind, {
       namespaces,
       indexers: { [SECRET]: bySecret, [ROUTE]: byRoute },
@@ -75,6 +78,7 @@ export class Caches {
       fieldSelector: READABLE_SECRETS,
       transform: digestOf,
     });
+    this.windows = hasClusterWindows ? new WindowCaches(set) : undefined;
     this.userRoutes = new Map(
       SHARED_ROUTES.map(({ type }) => [
         type,

@@ -29,6 +29,8 @@ export interface ReconcilerDependencies {
   metrics: Metrics;
   deliveryMetrics: DeliveryMetrics;
   logger: Logger;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch. Monotonic. */
   clock: () => number;
+  /** Milliseconds since the epoch, of the system clock: for times that users give. */
+  wallClock: () => number;
 }

@@ -34,6 +34,7 @@ export function enqueueOnEvents({ caches, queue, isWorking, onEdit }: Enqueuing)
       for (const key of keys) if (key) queue.add(key, priority());
     });
   }
+  enqueueOnWindows(caches, queue);
   caches.secrets.on(({ object }) => {
     for (const api of caches.readersOf(object)) queue.add(keyOf(api), priority());
   });
@@ -45,6 +46,16 @@ export function enqueueOnEvents({ caches, queue, isWorking, onEdit }: Enqueuing)
       for (const key of new Set(keys)) queue.add(key, priority());
     });
   }
+}
+
+/** A freeze takes effect at once: the PcfApis that it selects precede others. */
+function enqueueOnWindows({ windows, pcfApis }: Caches, queue: WorkQueue): void {
+  windows?.windows.on((event) => {
+    for (const api of windows.selected(event, pcfApis.list())) queue.add(keyOf(api), 'high');
+  });
+  windows?.namespaces.on((event) => {
+    for (const api of windows.relabelled(event, pcfApis.list())) queue.add(keyOf(api), 'high');
+  });
 }
 
 /** Reconciles every PcfApi periodically, at random offsets: finds changes that cause no event. 0 disables it. */

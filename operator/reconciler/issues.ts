@@ -54,6 +54,7 @@ const rules: readonly IssueRule[] = [
   metricsConflict,
   replicasConflict,
   signingKeysNotRotated,
+  windowInvalid,
 ];
 
 export function findIssues(
@@ -249,4 +250,9 @@ function replicasConflict({ observed: { api, foreignAutoscalers } }: IssueInput)
 function signingKeysNotRotated({ observed: { signingKeys } }: IssueInput): Issue | undefined {
   if (!signingKeys || !('blocked' in signingKeys)) return undefined;
   return { reason: 'SigningKeyNotRotated', message: signingKeys.blocked };
+}
+
+function windowInvalid({ observed: { gate } }: IssueInput): Issue | undefined {
+  if (!gate || gate.problems.length === 0) return undefined;
+  return { reason: 'WindowInvalid', message: gate.problems.join('; ') };
 }

@@ -1,6 +1,7 @@
 /** The observed state of one PcfApi, from which a reconcile works. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Observation } from '../delivery/observation.js';
+import type { Gate } from '../delivery/windows/gate.js';
 import type { Run } from '../migrations/live-reports.js';
 import type { MigrationView } from '../migrations/migration-view.js';
 import type { ExtraComponent } from '../resources/components.js';
@@ -56,6 +57,8 @@ export interface Observed {
   readyReplicas: number;
   /** Whether `spec.replicas` has the default of an autoscaler that no longer exists. `api` is without it. */
   obsoleteReplicas?: boolean;
+  /** Undefined without windows and freezes. */
+  gate?: Gate;
 }
 
 export interface Autoscaler {

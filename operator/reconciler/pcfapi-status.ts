@@ -49,6 +49,7 @@ export function statusOf(
     selector: selectorString(podSelector(api, currentScaleView(observed, plan).revision)),
     traffic: traffic(plan, summary),
     step: plan.step,
+    windows: observed.gate?.report,
     failed: plan.position.failed,
     history: history(api, ended),
     migration: migrationStatus(observed, plan),

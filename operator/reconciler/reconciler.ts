@@ -3,6 +3,7 @@ import { inSpan } from '../../contract/tracing/tracing.js';
 import { FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { inEffect } from '../delivery/plan.js';
+import { gateView } from '../delivery/windows/gate.js';
 import { ROUTES } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { keyOf } from '../runtime/store.js';
@@ -19,6 +20,7 @@ import type { KeyWrite } from './signing-key-writer.js';
 import { StatusReporter } from './status-reporter.js';
 import { deliverySpecOf } from './strategies.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
+import { WindowGates } from './window-gates.js';
 
 export interface ReconcileResult {
   requeueAfterMs?: number;
@@ -26,6 +28,7 @@ export interface ReconcileResult {
 
 export class Reconciler {
   private readonly state = new ReconcileState();
+  private readonly gates = new WindowGates();
   private readonly reporter: StatusReporter;
 
   constructor(private readonly deps: ReconcilerDependencies) {
@@ -61,6 +64,7 @@ export class Reconciler {
     deps.podCreation.follow(key, []);
     deps.reporter.forget(key);
     this.state.forget(key);
+    this.gates.forget(key);
   }
 
   private async reconcileResource(api: PcfApi): Promise<ReconcileResult> {
@@ -97,7 +101,15 @@ export class Reconciler {
     );
     migrationProgress.follow(key, observed.migrating);
     podCreation.follow(key, observed.podless);
-    return { ...observed, obsoleteReplicas };
+    return { ...this.withGate(observed), obsoleteReplicas };
+  }
+
+  private withGate(observed: Observed): Observed {
+    const { caches, wallClock } = this.deps;
+    const now = wallClock();
+    const gate = this.gates.gateOf(observed.api, caches.windows?.selecting(observed.api) ?? [], now);
+    if (!gate) return observed;
+    return { ...observed, gate, delivery: { ...observed.delivery, gate: gateView(gate, now) } };
   }
 
   private plan(observed: Observed): PlannedReconcile {

@@ -53,7 +53,7 @@ export class StatusReporter {
     };
     await this.write(api, status);
     this.deps.deliveryMetrics.record(api, finished, api.status?.history);
-    for (const announcement of announcements(api, effective, verdict, issues))
+    for (const announcement of announcements(api, effective, verdict, issues, status.windows))
       this.announce(api, announcement);
     this.notify(planned, verdict);
     this.deps.reporter.report(api, status, (name) => observed.revisions.get(name), now);

@@ -59,6 +59,7 @@ const rules: readonly SummaryRule[] = [
   podsNotReady,
   hostsShadowed,
   stableNotReady,
+  windowClosed,
   weightLimited,
   routeNotVerified,
   canaryInProgress,
@@ -114,6 +115,8 @@ function missingObject(reason: Reason, message: string, since: SummaryInput['sin
 
 function aborted({ observed, plan }: SummaryInput): Summary | undefined {
   const { failed, stable } = plan.position;
+  // A retry was requested, and waits for a window.
+  if (plan.held?.step === 'Start') return undefined;
   if (!failed || failed.revision !== observed.delivery.target) return undefined;
   const serving = stable ? `${stable} serves` : 'no revision serves';
   const again = `not retried until image, config or env change, or with: kubectl pcf retry ${observed.api.metadata.name}`;
@@ -147,7 +150,7 @@ function paused({ observed, plan }: SummaryInput): Summary | undefined {
 
 function migrating({ observed, plan, current }: SummaryInput): Summary | undefined {
   const { update } = plan.position;
-  if (!update || (current && isMigrated(current))) return undefined;
+  if (!update || plan.held?.step === 'Start' || (current && isMigrated(current))) return undefined;
   const migration = observed.migrations.get(update);
   if (migration?.state === 'Planned') return approvalNeeded(observed, plan, update);
   const trouble = migration?.error
@@ -243,6 +246,26 @@ function stableNotReady({ observed, plan, since }: SummaryInput): Summary | unde
     reason: 'PodsNotReady',
     message: `waiting for pods of the stable revision ${stable.name}${since('PodsNotReady')}: ${stable.ready} of ${plan.replicas[stable.name]} ready${podTrouble(observed, stable.name)}`,
     verdict: 'InProgress',
+  };
+}
+
+/** Current, as while paused: a freeze of weeks is not a delivery that makes no progress. */
+function windowClosed({ plan }: SummaryInput): Summary | undefined {
+  const { held, traffic } = plan;
+  if (!held) return undefined;
+  const isStarted = held.revision === plan.position.update;
+  const what = {
+    Start: isStarted
+      ? `migrations of ${held.revision} are pending`
+      : `the delivery of ${held.revision} has not started`,
+    Weight: `${held.revision} stays at ${traffic.effectiveWeight} % of the traffic`,
+    Promotion: `${held.revision} has all of the traffic and is not promoted yet`,
+  }[held.step];
+  return {
+    phase: 'Paused',
+    reason: 'WindowClosed',
+    message: `${what}; waiting for ${held.waitingFor}`,
+    verdict: 'Current',
   };
 }
 

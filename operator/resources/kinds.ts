@@ -1,5 +1,6 @@
 /** Kubernetes kinds that the operator reads or writes. */
 import { GROUP, KIND, PLURAL, VERSION } from '../api/v1alpha1/pcfapi.js';
+import { WINDOW_KIND, WINDOW_PLURAL } from '../api/v1alpha1/pcfwindow.js';
 import type { BeforeContract } from '../api/v1alpha1/spec/data.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 
@@ -12,6 +13,14 @@ const namespaced = (group: string, version: string, kind: string, plural: string
 });
 
 export const PcfApiKind = namespaced(GROUP, VERSION, KIND, PLURAL);
+export const PcfWindowKind: ResourceType = {
+  ...{ group: GROUP, version: VERSION, kind: WINDOW_KIND, plural: WINDOW_PLURAL },
+  namespaced: false,
+};
+export const NamespaceKind: ResourceType = {
+  ...{ group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces' },
+  namespaced: false,
+};
 export const DeploymentKind = namespaced('apps', 'v1', 'Deployment', 'deployments');
 export const ControllerRevisionKind = namespaced('apps', 'v1', 'ControllerRevision', 'controllerrevisions');
 export const ConfigMapKind = namespaced('', 'v1', 'ConfigMap', 'configmaps');

@@ -35,6 +35,7 @@ export interface PcfApiView extends KubeObject {
     history?: { revision: string; outcome: string; reason?: string; by?: string; firstTrafficAt?: string }[];
     failed?: { revision: string; reason: string; message: string; at: string };
     delivery?: { failed?: { revision: string; reason: string } };
+    windows?: { state: string };
     analysis?: {
       revision: string;
       verdict: string;

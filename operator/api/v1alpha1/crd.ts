@@ -1,10 +1,11 @@
 /**
- * Converts the zod schema to a CustomResourceDefinition. Kubernetes requires a
+ * Converts the zod schemas to CustomResourceDefinitions. Kubernetes requires a
  * *structural* schema (apiextensions.k8s.io/v1): no $ref, no type arrays, no
  * additionalProperties next to properties, unions only as x-kubernetes-int-or-string.
  */
 import { z } from 'zod';
 import { FIELD_MANAGER, GROUP, KIND, PLURAL, pcfApiObject, VERSION } from './pcfapi.js';
+import { pcfWindowObject, WINDOW_KIND, WINDOW_PLURAL } from './pcfwindow.js';
 
 export interface JsonSchema {
   type?: string;
@@ -29,9 +30,24 @@ const printerColumns = [
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ];
 
+const windowColumns = [
+  { name: 'Override', type: 'boolean', jsonPath: '.spec.allowOverride' },
+  { name: 'Holds', type: 'string', jsonPath: '.spec.applyTo' },
+  { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+];
+
 /** The OpenAPI schema of a whole PcfApi. */
 export function pcfApiJsonSchema(): JsonSchema {
-  return z.toJSONSchema(pcfApiObject, { target: 'openapi-3.0', io: 'input', reused: 'inline' }) as JsonSchema;
+  return jsonSchemaOf(pcfApiObject);
+}
+
+/** The OpenAPI schema of a whole PcfWindow. */
+export function pcfWindowJsonSchema(): JsonSchema {
+  return jsonSchemaOf(pcfWindowObject);
+}
+
+function jsonSchemaOf(object: z.ZodType): JsonSchema {
+  return z.toJSONSchema(object, { target: 'openapi-3.0', io: 'input', reused: 'inline' }) as JsonSchema;
 }
 
 /** The structural schema of a PcfApi. */
@@ -40,38 +56,69 @@ export function customResourceSchema(): JsonSchema {
 }
 
 /**
- * The CustomResourceDefinition, ready to be written as YAML. `version` is the version of this project: an admission
- * policy of the chart compares it, so that an older CRD does not replace a newer one.
+ * The CustomResourceDefinition of PcfApi, ready to be written as YAML. `version` is the version of this project: an
+ * admission policy of the chart compares it, so that an older CRD does not replace a newer one.
  */
 export function customResourceDefinition(version: string) {
+  return definitionOf(version, {
+    names: { kind: KIND, listKind: `${KIND}List`, plural: PLURAL, singular: 'pcfapi', shortNames: ['pcf'] },
+    scope: 'Namespaced',
+    version: {
+      subresources: {
+        status: {},
+        scale: {
+          specReplicasPath: '.spec.replicas',
+          statusReplicasPath: '.status.replicas',
+          labelSelectorPath: '.status.selector',
+        },
+      },
+      additionalPrinterColumns: printerColumns,
+      schema: { openAPIV3Schema: customResourceSchema() },
+    },
+  });
+}
+
+/** The CustomResourceDefinition of PcfWindow. */
+export function windowDefinition(version: string) {
+  return definitionOf(version, {
+    names: {
+      kind: WINDOW_KIND,
+      listKind: `${WINDOW_KIND}List`,
+      plural: WINDOW_PLURAL,
+      singular: 'pcfwindow',
+      shortNames: ['pcfw'],
+    },
+    scope: 'Cluster',
+    version: {
+      additionalPrinterColumns: windowColumns,
+      schema: { openAPIV3Schema: wholeObject(pcfWindowJsonSchema()) },
+    },
+  });
+}
+
+interface Definition {
+  names: { kind: string; listKind: string; plural: string; singular: string; shortNames: string[] };
+  scope: 'Namespaced' | 'Cluster';
+  version: {
+    subresources?: object;
+    additionalPrinterColumns: object[];
+    schema: { openAPIV3Schema: JsonSchema };
+  };
+}
+
+function definitionOf(release: string, { names, scope, version }: Definition) {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
     metadata: {
-      name: `${PLURAL}.${GROUP}`,
-      labels: { 'app.kubernetes.io/part-of': FIELD_MANAGER, 'app.kubernetes.io/version': version },
+      name: `${names.plural}.${GROUP}`,
+      labels: { 'app.kubernetes.io/part-of': FIELD_MANAGER, 'app.kubernetes.io/version': release },
     },
     spec: {
       group: GROUP,
-      scope: 'Namespaced',
-      names: { kind: KIND, listKind: `${KIND}List`, plural: PLURAL, singular: 'pcfapi', shortNames: ['pcf'] },
-      versions: [
-        {
-          name: VERSION,
-          served: true,
-          storage: true,
-          subresources: {
-            status: {},
-            scale: {
-              specReplicasPath: '.spec.replicas',
-              statusReplicasPath: '.status.replicas',
-              labelSelectorPath: '.status.selector',
-            },
-          },
-          additionalPrinterColumns: printerColumns,
-          schema: { openAPIV3Schema: customResourceSchema() },
-        },
-      ],
+      scope,
+      names,
+      versions: [{ name: VERSION, served: true, storage: true, ...version }],
     },
   };
 }

@@ -8,6 +8,7 @@ export const REASONS = {
   CanaryHolding: 'the new revision has the desired weight and holds it',
   Promoting: 'the new revision has all traffic and is being promoted',
   Paused: 'spec.paused pauses the delivery',
+  WindowClosed: 'a closed window, or a freeze, holds the next step of the delivery',
   ApprovalNeeded: 'the planned migrations wait for an approval',
   NotStarted: 'the delivery is about to start',
   Migrating: 'the migration Jobs of the new revision run',
@@ -53,6 +54,7 @@ export const REASONS = {
   AutoscalerMetricsConflict: 'an autoscaler of the user has metrics that need different pods',
   ReplicasConflict: 'spec.replicas is set in the manifest and by an autoscaler',
   SigningKeyNotRotated: 'the operator cannot rotate the signing key of tokens',
+  WindowInvalid: 'a window, a freeze or an override cannot be evaluated',
   RepairLoop: 'another controller reverts each repair of an object',
 } as const satisfies Record<string, string>;
 

@@ -1,8 +1,9 @@
 /** Generates docs/reference.md from the schema of the CRD. */
 
-import { type JsonSchema, pcfApiJsonSchema, toStructural } from './crd.js';
+import { type JsonSchema, pcfApiJsonSchema, pcfWindowJsonSchema, toStructural } from './crd.js';
 import { isDuration, isQuantity } from './kubernetes.js';
 import { GROUP, KIND, VERSION } from './pcfapi.js';
+import { WINDOW_KIND } from './pcfwindow.js';
 
 interface Row {
   path: string;
@@ -18,6 +19,7 @@ const everywhere = new Set([isDuration.message, isQuantity.message]);
 export function referenceMarkdown(): string {
   const schema = pcfApiJsonSchema();
   const { spec, status } = schema.properties!;
+  const windows = pcfWindowJsonSchema();
   return [
     `# ${KIND} reference`,
     '',
@@ -32,11 +34,19 @@ export function referenceMarkdown(): string {
     '',
     `- each duration: ${isDuration.message}.`,
     `- each quantity: ${isQuantity.message}.`,
-    ...rules('', schema).map((rule) => `- ${rule}`),
+    ...rules(KIND, '', schema).map((rule) => `- ${rule}`),
     '',
     '## status',
     '',
     table(rows('status', status!)),
+    '',
+    `# ${WINDOW_KIND} reference`,
+    '',
+    `\`kind: ${WINDOW_KIND}\`, cluster-scoped. In the cluster: \`kubectl explain pcfwindow.spec --recursive\`.`,
+    '',
+    table(rows('spec', windows.properties!.spec!)),
+    '',
+    ...rules(WINDOW_KIND, '', windows).map((rule) => `- ${rule}`),
     '',
   ].join('\n');
 }
@@ -87,14 +97,14 @@ function cell(schema: JsonSchema): string {
   return (schema.description ?? '').replaceAll('|', '\\|');
 }
 
-function rules(path: string, schema: JsonSchema): string[] {
+function rules(kind: string, path: string, schema: JsonSchema): string[] {
   const structural = toStructural(schema);
   const own = (structural['x-kubernetes-validations'] ?? []) as { message: string }[];
   const here = own
     .filter(({ message }) => !everywhere.has(message))
-    .map((rule) => `\`${path || KIND}\`: ${rule.message}.`);
+    .map((rule) => `\`${path || kind}\`: ${rule.message}.`);
   const below = Object.entries(schema.properties ?? {}).flatMap(([name, field]) =>
-    rules(path ? `${path}.${name}` : name, field),
+    rules(kind, path ? `${path}.${name}` : name, field),
   );
-  return [...here, ...below, ...(schema.items ? rules(`${path}[]`, schema.items) : [])];
+  return [...here, ...below, ...(schema.items ? rules(kind, `${path}[]`, schema.items) : [])];
 }

@@ -18,6 +18,7 @@ import { autoscaling, availability, monitoring } from './spec/scaling.js';
 import { source, strategy } from './spec/strategy.js';
 import { network, tls, traffic } from './spec/traffic.js';
 import { envFrom, mountsHaveVolumes, tmp, volumeMounts, volumes } from './spec/volumes.js';
+import { windows } from './spec/windows.js';
 
 const section = z.record(z.string(), z.unknown()).meta({ maxProperties: 256 });
 const config = z.record(z.string(), section).meta({
@@ -78,6 +79,10 @@ export const pcfApiSpec = z
     paused: z.boolean().default(false).meta({
       description:
         'Pauses the delivery at its current weight. Drift is still repaired, and pods that are not ready receive no traffic.',
+    }),
+    windows: windows.optional().meta({
+      description:
+        'Times at which a delivery may take steps, in addition to those of each PcfWindow that selects this PcfApi: all of them must be open.',
     }),
     resources: resources.optional().meta({
       description: 'Compute resources of each API pod. Default: depends on `environment`.',

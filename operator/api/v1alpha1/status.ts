@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { condition, longText, shortText, time } from './kubernetes.js';
 import { analysisStatus } from './status/analysis.js';
 import { authStatus } from './status/auth.js';
+import { windowsStatus } from './status/windows.js';
 
 const count = (description: string) => z.int().min(0).max(100_000).meta({ description, format: 'int32' });
 const percent = (description: string) => z.int().min(0).max(100).meta({ description, format: 'int32' });
@@ -180,6 +181,9 @@ const deliveryPosition = z.strictObject({
       'Whether its migrations are rerun from scratch, because a retry was requested. Jobs of previous attempts are ignored.',
   }),
   weight: percent('Last desired weight, in percent. It does not change while paused.').optional(),
+  heldWeight: percent(
+    'Maximum weight while a window is closed, in percent: the effective weight when it closed.',
+  ).optional(),
   scale: count(
     'Number of pods for the whole traffic, from which the effective weight is computed.',
   ).optional(),
@@ -316,6 +320,10 @@ export const pcfApiStatus = z.strictObject({
   }),
   traffic: trafficStatus.optional().meta({ description: 'Desired and effective weight.' }),
   step: stepStatus.optional().meta({ description: 'Current step of the strategy.' }),
+  windows: windowsStatus.optional().meta({
+    description:
+      'Windows and freezes that apply to this PcfApi: those of `spec.windows`, and of each PcfWindow that selects it.',
+  }),
   failed: failedDelivery
     .optional()
     .meta({ description: 'Revision that was aborted. Present while the spec describes it.' }),

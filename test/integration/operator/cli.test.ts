@@ -46,6 +46,39 @@ describe('kubectl pcf', () => {
     assert.equal(all[0].status.traffic.effectiveWeight, 50);
   });
 
+  it('window shows what a freeze holds, and window override opens it with a recorded reason', async () => {
+    await api.patch({ windows: { freeze: [{ reason: 'INC-4711' }] } });
+    const awaitState = (state?: string) =>
+      api.watch.until(`windows ${state}`, (view) => view?.status?.windows?.state === state);
+    await awaitState('Closed');
+    const shown = await pcf(['window', ...here()]);
+    assert.match(
+      shown.out,
+      /api +Closed +- +spec\.windows +unknown +Start,Weight,Promotion,Contract +INC-4711/,
+    );
+    const [json] = JSON.parse((await pcf(['window', api.name, '-o', 'json', ...here()])).out);
+    assert.deepEqual([json.name, json.state, json.closedBy[0].source], ['api', 'Closed', 'spec.windows']);
+
+    const override = ['window', 'override', api.name, ...here()];
+    const refused = await pcf(override);
+    assert.deepEqual([refused.code, refused.problems.includes('needs --reason')], [1, true]);
+    assert.equal((await pcf([...override, '--reason', 'x', '--for', '200h'])).code, 1);
+    const done = await pcf([...override, '--reason', 'fix of the login', '--for', '30m']);
+    assert.match(done.out, /overrides windows and freezes until .*: fix of the login/, done.problems);
+    await awaitState('Overridden');
+    const screen = (await pcf(['status', api.name, ...here()])).out;
+    assert.match(screen, /overridden until .* by pcf-cli: fix of the login/);
+    await eventually('the Event', async () =>
+      /WindowOverridden +pcf-cli overrides .*fix of the login/.test(
+        (await pcf(['status', api.name, ...here()])).out,
+      ),
+    );
+    await pcf([...override, '--end']);
+    await awaitState('Closed');
+    await api.patch({ windows: null });
+    await awaitState(undefined);
+  });
+
   it('weight, pause and resume print the written PcfApi with -o json', async () => {
     const json = async (...args: string[]) =>
       JSON.parse((await pcf([...args, '-o', 'json', ...here()])).out) as {

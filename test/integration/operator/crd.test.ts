@@ -78,7 +78,9 @@ describe('API server with the PcfApi CRD', () => {
       assert.match(await dryRun(stringify(api, KUBERNETES_YAML)), /created/);
     });
 
-  for (const file of [...samples('deploy/samples/routes'), ...samples('deploy/samples/stores')]) {
+  for (const file of ['routes', 'stores', 'windows'].flatMap((folder) =>
+    samples(`deploy/samples/${folder}`),
+  )) {
     it(`accepts ${file}`, async () => assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));
   }
 

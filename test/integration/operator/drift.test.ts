@@ -15,6 +15,7 @@ import {
   NetworkPolicyKind,
   OWNED_KINDS,
   PcfApiKind,
+  PcfWindowKind,
   PodDisruptionBudgetKind,
   ReferenceGrantKind,
   ServiceAccountKind,
@@ -73,7 +74,10 @@ function fieldOf(patch: object): string {
 interface Status {
   phase: string;
   stableRevision: string;
-  traffic?: { effectiveWeight: number };
+  reason: string;
+  traffic?: { desiredWeight: number; effectiveWeight: number };
+  windows?: { state: string };
+  delivery?: { update?: string; startedAt?: string };
 }
 
 describe('drift repair', () => {
@@ -220,6 +224,50 @@ describe('drift repair', () => {
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.0.0' });
     await eventually('the delivery is canceled', async () => (await status()).phase === 'Ready', 30_000);
     assert.equal((await status()).stableRevision, stable);
+  });
+
+  it('a freeze takes effect within a second and holds the weight, but neither a repair, nor a lower weight, nor an abort', async () => {
+    const namespace = 'drift-istio';
+    const { client } = cluster;
+    const status = async () => (await client.get(PcfApiKind, namespace, 'api')).status as unknown as Status;
+    const awaitWeight = (weight: number) =>
+      eventually(`${weight} %`, async () => (await status()).traffic?.effectiveWeight === weight, 30_000);
+    await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:3.0.0', canaryWeight: 30 });
+    await awaitWeight(30);
+
+    await client.create(PcfWindowKind, {
+      apiVersion: 'pcf.dev/v1alpha1',
+      kind: 'PcfWindow',
+      metadata: { name: 'incident' },
+      spec: {
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+        freeze: [{ reason: 'INC-4711' }],
+      },
+    });
+    const from = performance.now();
+    await eventually('the freeze', async () => (await status()).windows?.state === 'Closed', 30_000);
+    const tookMs = performance.now() - from;
+    assert.ok(tookMs < 1_000, `it took ${Math.round(tookMs)} ms`);
+
+    await cluster.patch(namespace, { canaryWeight: 60 });
+    await eventually('the weight is held', async () => (await status()).reason === 'WindowClosed', 30_000);
+    const { traffic } = await status();
+    assert.deepEqual([traffic?.desiredWeight, traffic?.effectiveWeight], [60, 30]);
+    const route = await ownedOf(cluster, VirtualServiceKind, namespace);
+    const patch = { spec: { hosts: [elsewhere] } };
+    await editAndAwaitRepair(cluster, VirtualServiceKind, route, { patch, manager: 'meddler' });
+    await cluster.patch(namespace, { canaryWeight: 10 });
+    await awaitWeight(10);
+
+    const { update, startedAt } = (await status()).delivery!;
+    const annotations = { 'pcf.dev/abort': `${update}@${startedAt}` };
+    await client.patch(PcfApiKind, namespace, 'api', { metadata: { annotations } });
+    await eventually('the abort', async () => (await status()).reason === 'AbortRequested', 30_000);
+    await awaitWeight(0);
+    await client.delete(PcfWindowKind, undefined, 'incident');
+    await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.0.0' });
+    await eventually('no window applies', async () => (await status()).windows === undefined, 30_000);
+    assert.equal((await status()).phase, 'Ready');
   });
 
   it('writes nothing once all objects match the spec', async () => {

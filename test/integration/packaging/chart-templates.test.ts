@@ -128,7 +128,7 @@ describe('Helm chart templates', () => {
     const values = [
       'watchNamespaces={one,two},logLevel=debug,concurrency=16,resync=0,kubeApi.qps=50,kubeApi.burst=70',
       'leaderElection.leaseDuration=60s,leaderElection.renewDeadline=40s,leaderElection.retryPeriod=5s',
-      'host=::,port=9000,dashboardPort=9001',
+      'host=::,port=9000,dashboardPort=9001,clusterWindows=true',
     ];
     const variables = variablesOf(await render(OPERATOR_CHART, '--set', values.join(',')));
     assert.deepEqual(new Set([...Object.keys(variables), 'PCF_NO_LEADER_ELECTION']), known);
@@ -136,6 +136,7 @@ describe('Helm chart templates', () => {
       namespaces: ['one', 'two'],
       leaseNamespace: 'pcf-system',
       leaderElection: true,
+      clusterWindows: true,
       leaseDurationMs: 60_000,
       renewDeadlineMs: 40_000,
       retryPeriodMs: 5_000,

@@ -1,5 +1,6 @@
 /** Model of a cluster with the state that the planner reads. It simulates crashes and delays of a real one. */
 
+import type { GatedStep } from '../../../operator/api/v1alpha1/spec/windows.js';
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import type {
@@ -50,6 +51,8 @@ export class ModelCluster {
   target = 'a';
   startable = true;
   verdict: AnalysisView['verdict'] | undefined;
+  /** Steps that closed windows hold. */
+  held: readonly GatedStep[] = [];
   /** Start of the step that the verdict applies to. By default the current step. */
   judgedSince: string | undefined | 'now' = 'now';
   now = Date.parse('2026-11-23T10:00:00Z');
@@ -85,7 +88,9 @@ export class ModelCluster {
     const routeAgeMs = this.now - this.routedAt;
     const stepSince = this.judgedSince === 'now' ? position.stepSince : this.judgedSince;
     const analysis = verdict && { verdict, message: `it is ${verdict}`, stepSince };
-    return { target, revisions, position, route, routeAgeMs, startable, analysis };
+    const held = Object.fromEntries(this.held.map((step) => [step, 'the window that opens tomorrow']));
+    const gate = this.held.length > 0 ? { held, changesInMs: 60_000 } : undefined;
+    return { target, revisions, position, route, routeAgeMs, startable, analysis, gate };
   }
 
   /** The spec, as the caches return it. */
@@ -188,6 +193,7 @@ export class ModelCluster {
     this.settings.paused = false;
     this.startable = true;
     this.verdict = undefined;
+    this.held = [];
     this.catchUp();
     for (const state of this.revisions.values()) state.crashesSince = undefined;
   }

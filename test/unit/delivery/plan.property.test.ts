@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
+import { GATED_STEPS } from '../../../operator/api/v1alpha1/spec/windows.js';
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import type { Observation, RouteView } from '../../../operator/delivery/observation.js';
+import { deliveryId } from '../../../operator/delivery/request-ids.js';
 import { pendingContracts } from '../../../operator/delivery/rollback-floor.js';
-import { ALL_REVISIONS } from '../../../operator/delivery/route-share.js';
+import { ALL_REVISIONS, effectiveShare } from '../../../operator/delivery/route-share.js';
 import { sameRoute } from '../../../operator/delivery/routing.js';
 import { podsForTraffic, podsToRetain } from '../../../operator/delivery/weight.js';
 import { deliverySettings } from '../../support/cluster/delivery-settings.js';
@@ -158,6 +160,12 @@ const step: fc.Arbitrary<Labelled> = fc.oneof(
         'Unavailable' as const,
       )
       .map((verdict) => event(`analysis ${verdict}`, (c) => (c.verdict = verdict))),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .subarray([...GATED_STEPS], { minLength: 0 })
+      .map((steps) => event(`windows hold ${steps.join(', ') || 'nothing'}`, (c) => (c.held = steps))),
   },
   {
     weight: 1,
@@ -330,6 +338,38 @@ const invariants: Record<string, (moment: Moment) => void> = {
   }) {
     if (plan.job?.stage !== 'contract') return;
     assert.ok(cluster.now >= Date.parse(plan.position.promotedAt!) + settings.contractDelayMs!);
+    assert.equal(plan.position.update, undefined);
+  },
+
+  'a closed window holds each of its steps, except on the way back to a revision that was stable'(moment) {
+    const { observation, plan } = moment;
+    const { position, gate, revisions, route } = observation;
+    const numberOf = (revision: string) => viewOf(moment, revision)?.number ?? 0;
+    const isWayBack = (revision: string) =>
+      !position.stable ||
+      revision === position.previous ||
+      (position.undo && revision === position.update) ||
+      (position.served?.includes(revision) && numberOf(revision) < numberOf(position.stable));
+    for (const { type, revision } of plan.decisions) {
+      if (gate?.held.Start && type === 'Started') assert.ok(isWayBack(revision), `${revision} starts`);
+      if (gate?.held.Promotion && type === 'Promoted')
+        assert.ok(isWayBack(revision), `${revision} is promoted`);
+    }
+    if (gate?.held.Contract && plan.job?.stage === 'contract')
+      assert.equal(position.contracted?.revision, plan.job.revision, 'contract starts');
+    const { update, stable } = plan.position;
+    if (!gate?.held.Weight || !update || isWayBack(update) || !isReady(moment, stable)) return;
+    const before = effectiveShare(route, revisions, update);
+    // The observation was made before this plan: a share may return to the one at the start of the closure.
+    const most = Math.max(before, position.update === update ? (position.heldWeight ?? 0) : 0);
+    if (!plan.route?.byPods)
+      assert.ok((plan.route?.weights[update] ?? 0) <= most, `${update} gets more than ${most} %`);
+  },
+
+  'a closed window never holds an abort'({ observation, settings, plan }) {
+    const { position } = observation;
+    if (!position.stable || !position.update || settings.requests.abort !== deliveryId(position)) return;
+    assert.equal(plan.position.failed?.revision, position.update);
     assert.equal(plan.position.update, undefined);
   },
 

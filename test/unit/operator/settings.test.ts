@@ -19,6 +19,7 @@ describe('operator settings', () => {
       namespaces: [],
       leaseNamespace: 'pcf-system',
       leaderElection: true,
+      clusterWindows: true,
       leaseDurationMs: 15_000,
       renewDeadlineMs: 10_000,
       retryPeriodMs: 2_000,
@@ -52,6 +53,20 @@ describe('operator settings', () => {
       assert.equal(read().tracing, undefined);
     } finally {
       delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
+    }
+  });
+
+  it('read PcfWindows in the whole cluster, and with --namespace only with --cluster-windows', () => {
+    const windows = (...args: string[]) => read(...args).clusterWindows;
+    assert.deepEqual([windows(), windows('--namespace', 'a')], [true, false]);
+    assert.equal(windows('--namespace', 'a', '--cluster-windows'), true);
+    process.env.PCF_CLUSTER_WINDOWS = 'true';
+    try {
+      assert.equal(windows('--namespace', 'a'), true);
+      process.env.PCF_CLUSTER_WINDOWS = 'false';
+      assert.equal(windows('--namespace', 'a'), false);
+    } finally {
+      delete process.env.PCF_CLUSTER_WINDOWS;
     }
   });
 

@@ -53,7 +53,8 @@ const nodeAffinity = z.strictObject({
     .meta({ description: 'Nodes that are preferred.', ...atomic }),
 });
 
-const labelSelector = z.strictObject({
+/** metav1.LabelSelector. */
+export const labelSelector = z.strictObject({
   matchLabels: z
     .record(z.string(), labelValue)
     .optional()

@@ -1,0 +1,47 @@
+/** Windows and freezes in the planner: which steps of the delivery they hold. The way back is never held. */
+import type { GatedStep } from '../api/v1alpha1/spec/windows.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryContext } from './context.js';
+import { effectiveShare } from './route-share.js';
+
+/**
+ * The object of "waiting for" if a closed window holds a step of the delivery of `revision`; undefined if the step may
+ * be taken.
+ */
+export function windowFor(
+  context: DeliveryContext,
+  step: Exclude<GatedStep, 'Contract'>,
+  revision = context.position.update,
+): string | undefined {
+  const waitingFor = context.observation.gate?.held[step];
+  return waitingFor === undefined || isExempt(context, revision) ? undefined : waitingFor;
+}
+
+/**
+ * A first revision, because no other one serves: a restored cluster must not wait for the end of a freeze. An undo, and
+ * a rollback to an older revision that was stable before.
+ */
+function isExempt({ position, stable, revisions }: DeliveryContext, name: string | undefined): boolean {
+  if (!position.stable || name === undefined || name === position.previous) return true;
+  if (position.undo && name === position.update) return true;
+  const number = revisions.find((revision) => revision.name === name)?.number;
+  const isOlder = number !== undefined && number < (stable?.number ?? 0);
+  return isOlder && (position.served?.includes(name) ?? false);
+}
+
+/**
+ * Limits the weight while a window is closed, to the effective weight when it closed, or to a lower desired weight
+ * since: traffic may always return to the stable revision.
+ */
+export function limitWeightByWindow(context: DeliveryContext, requested: number): DeliveryPosition {
+  const { position, observation, revisions } = context;
+  const { heldWeight: before, ...rest } = position;
+  if (!position.update || windowFor(context, 'Weight') === undefined) return rest;
+  const share = before ?? effectiveShare(observation.route, revisions, position.update);
+  const heldWeight = Math.min(share, requested);
+  return {
+    ...rest,
+    heldWeight,
+    ...(rest.weight === undefined ? {} : { weight: Math.min(rest.weight, heldWeight) }),
+  };
+}

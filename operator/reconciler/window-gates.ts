@@ -1,0 +1,70 @@
+/** The gate of each PcfApi: its windows and those of PcfWindows, with its override. */
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { PcfWindow } from '../api/v1alpha1/pcfwindow.js';
+import type { WindowSet } from '../delivery/windows/calendar.js';
+import { type Gate, gateAt, type Override } from '../delivery/windows/gate.js';
+import { OVERRIDE_ANNOTATIONS, requestedOverride } from '../delivery/windows/override.js';
+import { canonicalJson } from '../runtime/canonical-json.js';
+import { keyOf } from '../runtime/store.js';
+import { annotationManager } from './attribution.js';
+
+interface Evaluated {
+  /** The windows and the override that it was computed from. */
+  input: string;
+  at: number;
+  gate: Gate;
+}
+
+/** Evaluates a gate when its windows change or their state does, instead of at each reconcile. */
+export class WindowGates {
+  private readonly evaluated = new Map<string, Evaluated>();
+
+  /** The gate of a PcfApi at a time of the system clock; undefined without windows. */
+  gateOf(api: PcfApi, windows: readonly PcfWindow[], now: number): Gate | undefined {
+    const sets = windowSetsOf(api, windows);
+    const requested = requestedOverride(api.metadata.annotations, now);
+    if (sets.length === 0) {
+      this.forget(keyOf(api));
+      return undefined;
+    }
+    const override = requested && !('problem' in requested) ? withManager(api, requested, now) : undefined;
+    const gate = this.evaluate(keyOf(api), sets, override, now);
+    if (!requested || !('problem' in requested)) return gate;
+    return { ...gate, problems: [...gate.problems, requested.problem] };
+  }
+
+  forget(key: string): void {
+    this.evaluated.delete(key);
+  }
+
+  private evaluate(key: string, sets: WindowSet[], override: Override | undefined, now: number): Gate {
+    const input = canonicalJson([sets, override]);
+    const known = this.evaluated.get(key);
+    // A clock that was set back makes an evaluation of the future obsolete.
+    if (known?.input === input && known.at <= now && now < known.gate.until) return known.gate;
+    const gate = gateAt(sets, override, now);
+    this.evaluated.set(key, { input, at: now, gate });
+    return gate;
+  }
+}
+
+/** The windows of the PcfApi itself, and of the PcfWindows that select it. */
+export function windowSetsOf({ spec }: PcfApi, windows: readonly PcfWindow[]): WindowSet[] {
+  const own = spec.windows ? [{ ...spec.windows, source: 'spec.windows', allowOverride: true }] : [];
+  const shared = windows.map(({ metadata, spec: { allow, freeze, applyTo, allowOverride } }) => ({
+    ...{ allow, freeze, applyTo, allowOverride },
+    source: `PcfWindow ${metadata.name}`,
+  }));
+  return [...own, ...shared];
+}
+
+/** An override that has ended is not in effect. */
+function withManager(
+  api: PcfApi,
+  { until, reason }: { until: number; reason: string },
+  now: number,
+): Override | undefined {
+  if (until <= now) return undefined;
+  const by = annotationManager(api, OVERRIDE_ANNOTATIONS.until);
+  return { until, reason, ...(by ? { by } : {}) };
+}
