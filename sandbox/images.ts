@@ -52,5 +52,6 @@ export function copyProgram(root: string, form: 'bundle' | 'modules'): void {
   cpSync(`${from}/api-server`, join(root, 'dist/api-server'), onlyCode);
   if (form === 'modules') cpSync('dist/contract', join(root, 'dist/contract'), onlyCode);
   cpSync('api-server/configs', join(root, 'api-server/configs'), { recursive: true });
+  cpSync('api-server/schema.graphql', join(root, 'api-server/schema.graphql'));
   symlinkSync(resolve('node_modules'), join(root, 'node_modules'));
 }

@@ -10,6 +10,7 @@ import type {
   HookHandlerDoneFunction,
   onRequestAsyncHookHandler,
 } from 'fastify';
+import type { IncomingHttpHeaders } from 'node:http';
 import { PATHS } from '../../contract/image.js';
 import type { Identity } from '../auth/identity.js';
 import type { DatabaseMonitor } from '../database/pool/database-monitor.js';
@@ -26,7 +27,7 @@ export interface GraphqlRouteParts<Context extends BaseContext> {
   playground: boolean;
   /** Sets the identity of the request, or sends an error. */
   identify: onRequestAsyncHookHandler;
-  context: (identity: Identity) => Context;
+  context: (identity: Identity, headers: IncomingHttpHeaders) => Context;
 }
 
 /** Low compression levels: higher ones save few bytes and cost much CPU time. */
@@ -47,7 +48,8 @@ export function addGraphqlRoutes<Context extends BaseContext>(
   const onRequest = [showPlayground(parts.playground), requireDatabase(parts.monitor), parts.identify];
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     endWithClient(request, reply);
-    const { status, headers, body } = await pipeline.answer(request, () => context(identityOf(request)));
+    const newContext = () => context(identityOf(request), request.headers);
+    const { status, headers, body } = await pipeline.answer(request, newContext);
     for (const [name, value] of headers) void reply.header(name, value);
     return reply.code(status).send(body);
   };
