@@ -14,6 +14,7 @@ import { pauseCommand, resumeCommand, weightCommand } from './edit.js';
 import { migrateCommand } from './migrate.js';
 import { CliError } from './output.js';
 import { renderCommand } from './render.js';
+import { schemaCommand } from './schema.js';
 import { statusCommand } from './status/command.js';
 import { waitCommand } from './wait.js';
 
@@ -33,6 +34,7 @@ const program = new Command('kubectl-pcf')
   .addCommand(waitCommand())
   .addCommand(historyCommand())
   .addCommand(migrateCommand())
+  .addCommand(schemaCommand())
   .addCommand(renderCommand())
   .addCommand(doctorCommand())
   .addHelpText(

@@ -4,6 +4,8 @@ import type { DeliveryContext } from './context.js';
 import type { DeliveryPlan } from './delivery-plan.js';
 import type { RevisionView, RouteView } from './observation.js';
 import { ALL_REVISIONS, effectiveShare, serviceRevision, shareOf, withPodShares } from './route-share.js';
+import { schemaBlock, schemaMessage } from './schema-check.js';
+import { desiredWeight } from './steps.js';
 import { capacityShare, type LimitedWeight, limitWeight, mayStableShrink, podsForTraffic } from './weight.js';
 
 type Share = readonly [revision: string, percent: number];
@@ -21,6 +23,10 @@ export function planRoute(context: DeliveryContext): Routing {
   const { weight = 100, scale } = position;
   const routed = shareOf(observation.route, canary.name);
   const limited = limitWeight(weight, stable, canary, spec, routed, scale);
+  const block = schemaBlock(context);
+  if (block && limited.weight === 0) {
+    return routeBetween(context, desiredWeight(context), { weight: 0, reason: schemaMessage(block) });
+  }
   return routeBetween(context, weight, withoutOthers(context, limited));
 }
 

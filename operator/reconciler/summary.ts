@@ -6,6 +6,7 @@ import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { RevisionView } from '../delivery/observation.js';
 import { isMigrated } from '../delivery/plan.js';
 import { type Finding, firstFinding, type Rule } from '../delivery/rule-chain.js';
+import { schemaMessage } from '../delivery/schema-check.js';
 import type { MigrationView } from '../migrations/migration-view.js';
 import { hostConflictMessage, isShadowed } from './host-conflict.js';
 import { unavailableStable, weakenedStable } from './issues.js';
@@ -59,6 +60,7 @@ const rules: readonly SummaryRule[] = [
   podsNotReady,
   hostsShadowed,
   stableNotReady,
+  schemaInUse,
   weightLimited,
   routeNotVerified,
   canaryInProgress,
@@ -242,6 +244,18 @@ function stableNotReady({ observed, plan, since }: SummaryInput): Summary | unde
     phase: 'Degraded',
     reason: 'PodsNotReady',
     message: `waiting for pods of the stable revision ${stable.name}${since('PodsNotReady')}: ${stable.ready} of ${plan.replicas[stable.name]} ready${podTrouble(observed, stable.name)}`,
+    verdict: 'InProgress',
+  };
+}
+
+/** The weight stays at 0 until the changes are approved. */
+function schemaInUse({ observed, plan, since }: SummaryInput): Summary | undefined {
+  const found = plan.schemaInUse;
+  if (!found?.isBlocking) return undefined;
+  return {
+    phase: 'Canary',
+    reason: 'SchemaInUse',
+    message: `the weight of ${found.revision} stays at 0${since('SchemaInUse')}: ${schemaMessage(found)}; to deliver it anyway: kubectl pcf schema approve ${observed.api.metadata.name}`,
     verdict: 'InProgress',
   };
 }

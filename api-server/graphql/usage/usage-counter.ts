@@ -43,7 +43,7 @@ export class UsageCounter {
   readonly #clients = new Map<string, ClientUses>();
   /** Clients of this day, so that distinct clients of one day cannot exceed the limit with several flushes. */
   #clientsOfDay = new Set<string>();
-  #day = '';
+  #day = dayOf(new Date());
   #operations = 0;
   #usages = 0;
   #dropped = 0;
@@ -77,7 +77,7 @@ export class UsageCounter {
     this.#clients.clear();
     this.#usages = 0;
     this.#dropped = 0;
-    const day = now.toISOString().slice(0, 10);
+    const day = dayOf(now);
     if (day !== this.#day) this.#clientsOfDay = new Set();
     this.#day = day;
     return { usages, dropped };
@@ -130,4 +130,8 @@ export class UsageCounter {
     if (before === undefined) this.#usages += 1;
     coordinates.set(coordinate, (before ?? 0) + count);
   }
+}
+
+function dayOf(time: Date): string {
+  return time.toISOString().slice(0, 10);
 }

@@ -9,6 +9,7 @@ export const REASONS = {
   Promoting: 'the new revision has all traffic and is being promoted',
   Paused: 'spec.paused pauses the delivery',
   ApprovalNeeded: 'the planned migrations wait for an approval',
+  SchemaInUse: 'clients use what the new GraphQL schema breaks',
   NotStarted: 'the delivery is about to start',
   Migrating: 'the migration Jobs of the new revision run',
   Deleting: 'the PcfApi is being deleted',
