@@ -77,12 +77,17 @@ function approveCommand(): Command {
 }
 
 function checkOf({ metadata, status }: PcfApi): SchemaCheckStatus {
-  if (!status?.schemaCheck) throw new CliError(`no change of the schema of ${metadata.name} waits for approval`);
+  if (!status?.schemaCheck)
+    throw new CliError(`no change of the schema of ${metadata.name} waits for approval`);
   return status.schemaCheck;
 }
 
 async function note({ client }: ClusterAccess, reason: string): Promise<string> {
-  const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview', metadata: { name: '' } };
+  const review = {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'SelfSubjectReview',
+    metadata: { name: '' },
+  };
   const { status } = (await client.create(SelfSubjectReviewKind, review)) as {
     status?: { userInfo?: { username?: string } };
   };

@@ -1,4 +1,6 @@
 /** Routes of /graphql: the playground for browsers, 503 while the database is unavailable, and the pipeline. */
+
+import type { IncomingHttpHeaders } from 'node:http';
 import { constants } from 'node:zlib';
 import type { BaseContext } from '@apollo/server';
 import compress, { type FastifyCompressOptions } from '@fastify/compress';
@@ -10,7 +12,6 @@ import type {
   HookHandlerDoneFunction,
   onRequestAsyncHookHandler,
 } from 'fastify';
-import type { IncomingHttpHeaders } from 'node:http';
 import { PATHS } from '../../contract/image.js';
 import type { Identity } from '../auth/identity.js';
 import type { DatabaseMonitor } from '../database/pool/database-monitor.js';

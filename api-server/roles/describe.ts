@@ -1,7 +1,7 @@
 import { EXIT, imageDescriptionSchema } from '../../contract/image.js';
+import { imageSchema } from '../config/image-schema.js';
 import { configJsonSchema } from '../config/json-schema.js';
 import { version } from '../config/version.js';
-import { imageSchema } from '../config/image-schema.js';
 import { knownMigrations } from '../migrations/engine/known-migrations.js';
 
 /** Prints version, migrations, settings and GraphQL schema of the image. Needs no settings and no database. */

@@ -64,11 +64,7 @@ function run(
  * Adds the check of the GraphQL schema to the report of a successful expand, if the operator requires it. A
  * check that fails is a failed run: a change that breaks clients must not count as safe.
  */
-async function addSchemaCheck(
-  result: RunResult,
-  settings: Settings,
-  known: KnownMigration[],
-): Promise<void> {
+async function addSchemaCheck(result: RunResult, settings: Settings, known: KnownMigration[]): Promise<void> {
   const { report } = result;
   const options = schemaCheckOptions(process.env);
   if (!options || result.cause !== undefined || !report.phases?.includes('expand')) return;

@@ -2,8 +2,8 @@
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import { schemaCheckOf } from '../api/v1alpha1/spec/schema-check.js';
+import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { DeliverySpec, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
 import type { TrafficRouter } from '../traffic/router.js';
 

@@ -4,7 +4,7 @@ import type { DocumentNode, GraphQLSchema } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { OperationCost } from '../admission/operation-cost.js';
 import { cacheSecondsOf } from '../cache/cacheable.js';
-import type { OperationUse } from '../usage/usage-counter.js';
+import type { OperationUse } from '../usage/operation-use.js';
 import { PreparedOperation } from './prepared-operation.js';
 
 export interface KnownOperation {

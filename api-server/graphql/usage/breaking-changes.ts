@@ -181,7 +181,8 @@ function rootBreak(
   typeName: string,
 ): string | undefined {
   for (const operation of Object.values(OperationTypeNode)) {
-    if (from.getRootType(operation)?.name !== typeName || to.getRootType(operation)?.name === typeName) continue;
+    if (from.getRootType(operation)?.name !== typeName || to.getRootType(operation)?.name === typeName)
+      continue;
     return `${coordinate} is no longer a field of the ${operation} type`;
   }
   return undefined;

@@ -1,6 +1,6 @@
 import type { KnownOperation } from '../execution/known-documents.js';
-import { OTHER_CLIENTS } from './usage-counter.js';
 import type { UsageClient } from './usage-client.js';
+import { OTHER_CLIENTS } from './usage-counter.js';
 
 /** Records an execution: its operation, the client, and the variables as they were sent. Must not block or throw. */
 export type CountUsage = (

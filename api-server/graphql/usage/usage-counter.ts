@@ -4,9 +4,8 @@
  */
 import type { GraphQLSchema } from 'graphql';
 import type { KnownOperation } from '../execution/known-documents.js';
-import { coordinatesOf } from './coordinates.js';
+import { operationUse } from './operation-use.js';
 import type { UsageClient } from './usage-client.js';
-import { VariableUse } from './variable-use.js';
 
 /** Uses of a coordinate by a client. */
 export interface Usage extends UsageClient {
@@ -18,12 +17,6 @@ export interface UsageCounterParts {
   schema: GraphQLSchema;
   /** Distinct clients per UTC day and process; further ones are counted as {@link OTHER_CLIENTS}. */
   maxClients: number;
-}
-
-/** The part of an operation that does not change. */
-export interface OperationUse {
-  coordinates: readonly string[];
-  variables: VariableUse | undefined;
 }
 
 export const OTHER_CLIENTS: UsageClient = { name: 'other', application: '', version: '' };
@@ -57,7 +50,8 @@ export class UsageCounter {
     values: Readonly<Record<string, unknown>> | null | undefined,
   ): void {
     const uses = this.#usesOf(client);
-    operation.use ??= this.#useOf(operation);
+    const { definition, fragments } = operation.prepared;
+    operation.use ??= operationUse(this.parts.schema, definition, fragments);
     const before = uses.operations.get(operation);
     uses.operations.set(operation, (before ?? 0) + 1);
     const { variables } = operation.use;
@@ -101,14 +95,6 @@ export class UsageCounter {
     const uses = { client, operations: new Map(), coordinates: new Map() };
     this.#clients.set(key, uses);
     return uses;
-  }
-
-  #useOf({ prepared: { definition, fragments } }: KnownOperation): OperationUse {
-    const { schema } = this.parts;
-    return {
-      coordinates: coordinatesOf(schema, definition, fragments),
-      variables: VariableUse.of(schema, definition),
-    };
   }
 
   #resolveOperations(): void {

@@ -26,7 +26,7 @@ export class SchemaUsage extends Node {
   @Column('text')
   @Field({
     description:
-      'Client: `key:` with the name of the API key; `user:` or `token:`, followed by an ID; `open` when authentication is disabled; `other` for clients beyond the limit `schema_usage.max_clients`.',
+      'Client: `key:` with the name of the API key; `user:` or `token:`, followed by an ID; `open` when authentication is disabled; `trusted-documents` for documents that are registered, with the count 0; `other` for clients beyond the limit `schema_usage.max_clients`.',
   })
   client!: string;
 
@@ -38,7 +38,8 @@ export class SchemaUsage extends Node {
 
   @Column('text')
   @Field({
-    description: 'Value of the header `apollographql-client-version`; empty when the client does not send it.',
+    description:
+      'Value of the header `apollographql-client-version`; empty when the client does not send it.',
   })
   version!: string;
 

@@ -1,6 +1,6 @@
 /** Writes the counted uses of the schema at an interval. Never fails a request, and its memory is bounded. */
 import { Counter, type Registry } from 'prom-client';
-import type { UsageCounter } from '../../graphql/usage/usage-counter.js';
+import type { Usage, UsageCounter } from '../../graphql/usage/usage-counter.js';
 import type { Logger } from '../../observability/logging/logger.js';
 import { type ServedSchema, UsageNotStored, type UsageTable } from './usage-table.js';
 
@@ -8,6 +8,8 @@ export interface UsageRecorderParts {
   counter: UsageCounter;
   table: UsageTable;
   served: ServedSchema;
+  /** Uses that count although no request was counted, such as those of trusted documents. */
+  permanent?: readonly Usage[];
   /** Milliseconds. */
   flushMs: number;
   /** Whether the database is available. */
@@ -18,12 +20,15 @@ export interface UsageRecorderParts {
 
 /** Soon after the start, so that a check of the schema finds it. */
 const FIRST_FLUSH_MS = 1_000;
+/** Interval at which the time of permanent uses is updated. */
+const PERMANENT_MS = 3_600_000;
 
 export class UsageRecorder {
   readonly #dropped: Counter;
   #timer: NodeJS.Timeout;
   #running: Promise<void> = Promise.resolve();
   #isClosed = false;
+  #permanentAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly parts: UsageRecorderParts) {
     this.#dropped = new Counter({
@@ -48,6 +53,8 @@ export class UsageRecorder {
     if (!isReady()) return;
     const { usages, dropped } = counter.take();
     if (dropped > 0) this.#dropped.inc(dropped);
+    const { permanent = [] } = this.parts;
+    const isDue = performance.now() - this.#permanentAt >= PERMANENT_MS;
     try {
       await table.add(usages);
     } catch (error) {
@@ -57,6 +64,9 @@ export class UsageRecorder {
     }
     try {
       await table.serve(served);
+      if (!isDue) return;
+      await table.add(permanent);
+      this.#permanentAt = performance.now();
     } catch (error) {
       log.warn({ err: error }, 'the served schema was not recorded, will retry');
     }

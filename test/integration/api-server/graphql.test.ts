@@ -120,7 +120,8 @@ describe('api-server GraphQL', () => {
       writeFileSync(file, change(readFileSync('api-server/schema.graphql', 'utf8')));
       return runRole(['schema', 'check', '--schema', file, ...flags], env);
     };
-    const withoutOwner = (sdl: string) => sdl.replace(/(type Service [^}]*?)\n {2}owner: String\n/, '$1\n  other: Int\n');
+    const withoutOwner = (sdl: string) =>
+      sdl.replace(/(type Service [^}]*?)\n {2}owner: String\n/, '$1\n  other: Int\n');
     const removed = await check(withoutOwner, '--json');
     assert.deepEqual([removed.code, removed.stderr], [1, '']);
     const { inUse } = JSON.parse(removed.stdout);
@@ -128,7 +129,7 @@ describe('api-server GraphQL', () => {
     const applications = inUse[0].clients.map(({ application }: { application?: string }) => application);
     assert.ok(applications.includes('dashboard'), removed.stdout);
     assert.equal((await check(withoutOwner, '--ignore-client', 'open')).code, 0);
-    assert.equal((await check((sdl) => sdl.replace(/^ {2}RUNNING$/m, '  ADDED'))).code, 0, 'nobody uses it');
+    assert.equal((await check((sdl) => sdl.replace(/^ {2}RUNNING$/m, '  ADDED'))).code, 0, 'no client uses it');
     rmSync(folder, { recursive: true });
 
     const { stdout } = await runRole(['migrate', 'up', '--phase', 'expand', '--json'], {

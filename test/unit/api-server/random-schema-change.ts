@@ -26,9 +26,12 @@ type Field = Writable<FieldDefinitionNode>;
 
 const LEAVES = ['Int', 'Float', 'String', 'Boolean', 'ID', 'Kind', 'Picky'];
 
+const documents = new WeakMap<GraphQLSchema, DocumentNode>();
+
 /** Undefined if the edits result in an invalid schema, or in no change. */
 export function changedSchema(schema: GraphQLSchema, seed: number): GraphQLSchema | undefined {
-  const before = parse(printSchema(schema), { noLocation: true });
+  const before = documents.get(schema) ?? parse(printSchema(schema), { noLocation: true });
+  documents.set(schema, before);
   const random = new Random(seed);
   const editor = new Editor(structuredClone(before) as DocumentNode, random);
   for (let left = 1 + random.below(2); left > 0; left -= 1) editor.edit();
@@ -75,7 +78,9 @@ class Editor {
     const target = random.one(LEAVES);
     const inner = random.is(0.3);
     const all = random.is(0.5) ? types : [type];
-    for (const one of all.filter(({ fields = [] }) => fields.some((field) => field.name.value === name.value))) {
+    for (const one of all.filter(({ fields = [] }) =>
+      fields.some((field) => field.name.value === name.value),
+    )) {
       if (edit === 'remove') one.fields = one.fields?.filter((field) => field.name.value !== name.value);
       for (const field of (one.fields ?? []) as Field[]) {
         if (field.name.value !== name.value) continue;
@@ -118,15 +123,12 @@ class Editor {
     const index = random.below(inputs.length);
     if (random.is(0.2)) return inputs.filter((_input, position) => position !== index);
     const edited: Input = { ...inputs[index]! };
-    if (random.is(0.4)) edited.type = toggled(edited.type, random.is(0.3));
-    else if (random.is(0.4)) delete (edited as { defaultValue?: unknown }).defaultValue;
-    else {
-      // A default value of the old type would make the schema invalid.
-      delete (edited as { defaultValue?: unknown }).defaultValue;
-      edited.type = random.is(0.3)
-        ? { kind: Kind.LIST_TYPE, type: edited.type }
-        : parseType(random.one(LEAVES));
-    }
+    const edit = random.one(['null', 'null', 'default', 'default', 'list', 'type']);
+    if (edit === 'null') edited.type = toggled(edited.type, random.is(0.3));
+    // Also for another type: a default value of the old one would make the schema invalid.
+    else delete (edited as { defaultValue?: unknown }).defaultValue;
+    if (edit === 'list') edited.type = { kind: Kind.LIST_TYPE, type: edited.type };
+    if (edit === 'type') edited.type = parseType(random.one(LEAVES));
     return inputs.map((input, position) => (position === index ? edited : input));
   }
 

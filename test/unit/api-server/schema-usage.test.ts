@@ -3,6 +3,7 @@ import { buildSchema, parse } from 'graphql';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { KnownDocuments } from '../../../api-server/graphql/execution/known-documents.js';
+import { documentUsages } from '../../../api-server/graphql/usage/document-usages.js';
 import { changesInUse, schemaCheckOf } from '../../../api-server/graphql/usage/schema-check.js';
 import { usageClient } from '../../../api-server/graphql/usage/usage-client.js';
 import { type Usage, UsageCounter } from '../../../api-server/graphql/usage/usage-counter.js';
@@ -74,7 +75,8 @@ describe('recorded use of the schema', () => {
     const counter = new UsageCounter({ schema, maxClients: 2 });
     const operation = operationOf('{ node(id: 1) { id } }');
     for (const name of ['a', 'b', 'c', 'd']) counter.count(operation, client(name), undefined);
-    const applications = () => new Set(counter.take().usages.map(({ name, application }) => application || name));
+    const applications = () =>
+      new Set(counter.take().usages.map(({ name, application }) => application || name));
     assert.deepEqual([...applications()], ['a', 'b', 'other']);
     counter.count(operation, client('e'), undefined);
     counter.count(operation, client('a'), undefined);
@@ -120,18 +122,34 @@ describe('recorded use of the schema', () => {
     assert.match(await registry.metrics(), /pcf_api_schema_usage_dropped_total 10002/);
   });
 
+  it('trusted documents are used without a request, and one that does not fit the schema is skipped', () => {
+    const usages = documentUsages(schema, [
+      '{ node(id: 1) { id } }',
+      'query { search { id } }',
+      '{ broken',
+      '{ no }',
+    ]);
+    assert.deepEqual(coordinatesIn(usages), [
+      ...['Node.id', 'Query.node', 'Query.node(id:)', 'Query.search'],
+    ]);
+    assert.deepEqual([usages[0]?.name, usages[0]?.count], ['trusted-documents', 0]);
+  });
+
   it('the check reports a change with its clients, and no change that no client uses', () => {
     const counter = new UsageCounter({ schema, maxClients: 10 });
     counter.count(operationOf(QUERY), client(), { id: '1', filter: { status: ['RUNNING'] } });
     const used = coordinatesIn(counter.take().usages);
     const changed = (from: string, to: string) => changesInUse([SDL], SDL.replace(from, to), used);
-    assert.deepEqual(changed('owner: String', ''), [], 'nobody uses Service.owner');
+    assert.deepEqual(changed('owner: String', ''), [], 'no client uses Service.owner');
     assert.deepEqual(changed('text: String', ''), []);
     assert.deepEqual(changed('status: Status!', 'status: Status! since: String'), []);
     assert.match(changed('RUNNING', '')[0]!.message, /Status.RUNNING was removed/);
-    // Non-null is safe for the field alone, but not beside the field of the other type.
+    // Non-null is safe for the field alone, but not together with the field of the other type.
     assert.match(
-      changed('type Deployment implements Node { id: ID! name: String!', 'type Deployment implements Node { id: ID! name: String')
+      changed(
+        'type Deployment implements Node { id: ID! name: String!',
+        'type Deployment implements Node { id: ID! name: String',
+      )
         .map(({ message }) => message)
         .join(),
       /Deployment.name changed its type.*no longer have the same type/,

@@ -70,7 +70,8 @@ describe('check of the GraphQL schema in a delivery', () => {
 
   it('continues after the approval of this image, and not of another one', () => {
     const weightWith = (approveSchema: string) =>
-      plan(observation(), spec({ canaryWeight: 25, requests: { approveSchema } }), now).traffic.effectiveWeight;
+      plan(observation(), spec({ canaryWeight: 25, requests: { approveSchema } }), now).traffic
+        .effectiveWeight;
     assert.deepEqual([weightWith(IMAGE), weightWith('pcf-api:1.9.0')], [25, 0]);
   });
 

@@ -1,7 +1,6 @@
 /** Checks of the GraphQL schema of a new image. */
 import { z } from 'zod';
 import { durationMs, durationWithin } from '../kubernetes.js';
-import type { PcfApiSpec } from '../spec.js';
 
 const DEFAULT_WINDOW = '720h';
 const DEFAULT_MODE = 'Block';
@@ -48,7 +47,7 @@ export interface SchemaCheckSpec {
 }
 
 /** With defaults, which also apply without `api`. */
-export function schemaCheckOf({ api }: Pick<PcfApiSpec, 'api'>): SchemaCheckSpec {
+export function schemaCheckOf({ api }: { api?: z.output<typeof apiSection> }): SchemaCheckSpec {
   const { mode = DEFAULT_MODE, window = DEFAULT_WINDOW, ignoreClients = [] } = api?.schemaCheck ?? {};
   return { mode, windowMs: durationMs(window), ignoreClients };
 }
