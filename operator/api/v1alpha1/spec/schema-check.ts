@@ -12,7 +12,7 @@ const schemaCheck = z.strictObject({
     .meta({
       description:
         'Effect of a breaking change of the GraphQL schema that a client used within `window`. `Block`: the weight of the new revision ' +
-        'stays at 0 until `kubectl pcf schema approve`. `Warn`: the change is reported in the condition Degraded. `Off`: no check.',
+        'stays at 0 until `kubectl pcf schema approve`. `Warn`: the change is reported in the condition Degraded. `Off`: no check; YAML requires quotes.',
     }),
   window: durationWithin('1h', '8760h')
     .default(DEFAULT_WINDOW)
