@@ -129,7 +129,11 @@ describe('api-server GraphQL', () => {
     const applications = inUse[0].clients.map(({ application }: { application?: string }) => application);
     assert.ok(applications.includes('dashboard'), removed.stdout);
     assert.equal((await check(withoutOwner, '--ignore-client', 'open')).code, 0);
-    assert.equal((await check((sdl) => sdl.replace(/^ {2}RUNNING$/m, '  ADDED'))).code, 0, 'no client uses it');
+    assert.equal(
+      (await check((sdl) => sdl.replace(/^ {2}RUNNING$/m, '  ADDED'))).code,
+      0,
+      'no client uses it',
+    );
     rmSync(folder, { recursive: true });
 
     const { stdout } = await runRole(['migrate', 'up', '--phase', 'expand', '--json'], {
