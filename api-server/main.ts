@@ -10,6 +10,7 @@ import { writeTerminationMessage } from './observability/crash-report.js';
 import { redactUrls } from './observability/logging/redact.js';
 import type { KeyOptions, UserOptions } from './roles/identities.js';
 import type { MigrateOptions } from './roles/migrate.js';
+import type { SchemaCheckFlags } from './roles/schema-check.js';
 
 const EXAMPLES = `
 Examples:
@@ -99,13 +100,27 @@ function program(finish: (code: number) => void): Command {
       );
   }
   command
+    .command('schema')
+    .description('the GraphQL schema of this image')
+    .command('check')
+    .description(
+      'compare the GraphQL schema of this image with the one that is served; exit with 1 if clients use what it breaks',
+    )
+    .option('--json', 'print the result as JSON')
+    .option('--window-days <days>', 'how long a recorded use counts, in days', wholeNumber, 30)
+    .option('--ignore-client <name...>', 'clients or applications whose use does not count')
+    .option('--schema <file>', 'check this file in SDL instead of the schema of this image')
+    .action(async (options: SchemaCheckFlags) =>
+      finish(await (await import('./roles/schema-check.js')).schemaCheck(options)),
+    );
+  command
     .command('healthcheck')
     .description('check the liveness of the API on this host')
     .action(async () => finish(await (await import('./roles/healthcheck.js')).healthcheck()));
   command
     .command('describe')
     .description('print the version, migrations and settings of this image')
-    .option('--json', 'print JSON, with the JSON Schema of the settings')
+    .option('--json', 'print JSON, with the JSON Schema of the settings and the GraphQL schema')
     .action(async (options: { json?: boolean }) =>
       finish(await (await import('./roles/describe.js')).describe(options)),
     );

@@ -15,6 +15,7 @@ import { importCommand } from './import/command.js';
 import { migrateCommand } from './migrate.js';
 import { CliError } from './output.js';
 import { renderCommand } from './render.js';
+import { schemaCommand } from './schema.js';
 import { statusCommand } from './status/command.js';
 import { waitCommand } from './wait.js';
 import { windowCommand } from './window.js';
@@ -36,6 +37,7 @@ const program = new Command('kubectl-pcf')
   .addCommand(historyCommand())
   .addCommand(windowCommand())
   .addCommand(migrateCommand())
+  .addCommand(schemaCommand())
   .addCommand(renderCommand())
   .addCommand(importCommand())
   .addCommand(doctorCommand())

@@ -47,6 +47,13 @@ export const ENV = {
   configDir: 'PCF_CONFIG_DIR',
   /** Revision of the pod, from its label; the API returns it in `x-pcf-revision`. */
   revision: 'PCF_REVISION',
+  /**
+   * Time in milliseconds for which a recorded use of the GraphQL schema counts. With it, `migrate up` of expand
+   * compares the schema of the image with the one that is served. Without the prefix of settings, so that older images ignore it.
+   */
+  schemaCheckWindow: 'PCF_SCHEMA_CHECK_WINDOW',
+  /** JSON array of clients and applications whose use does not count. */
+  schemaCheckIgnore: 'PCF_SCHEMA_CHECK_IGNORE',
   /** Termination message path: a failing process writes its error to this file, which the kubelet reads. */
   terminationLog: 'PCF_TERMINATION_LOG',
 } as const;
@@ -138,6 +145,34 @@ export const backfillProgressSchema = z.object({
 });
 export type BackfillProgress = z.infer<typeof backfillProgressSchema>;
 
+/** A breaking change of the GraphQL schema that a recorded client uses. */
+export const schemaUseSchema = z.object({
+  /** Schema coordinate, such as `Service.owner`. */
+  coordinate: z.string(),
+  /** The change, as a sentence: `Service.owner was removed`. */
+  change: z.string(),
+  /** Clients by their last use, newest first. */
+  clients: z.array(
+    z.object({
+      name: z.string(),
+      application: z.string().optional(),
+      lastUsedAt: z.string(),
+    }),
+  ),
+  /** Number of further clients. */
+  moreClients: z.number().optional(),
+});
+export type SchemaUse = z.infer<typeof schemaUseSchema>;
+
+/** The check of a GraphQL schema against the served one and its recorded use. */
+export const schemaCheckSchema = z.object({
+  /** Breaking changes that clients use. */
+  inUse: z.array(schemaUseSchema),
+  /** Number of further such changes. */
+  more: z.number().optional(),
+});
+export type SchemaCheck = z.infer<typeof schemaCheckSchema>;
+
 /**
  * Output of `migrate --json`, and the termination message (at most 4,096 bytes, the limit of the kubelet).
  * Durations are in milliseconds.
@@ -169,6 +204,8 @@ export const migrationReportSchema = z.object({
   lockHolder: lockHolderSchema.optional(),
   /** Newest backfill as recorded in the database, even if an earlier run finished it. */
   backfill: backfillProgressSchema.optional(),
+  /** With the phase expand and {@link ENV.schemaCheckWindow}. */
+  schemaCheck: schemaCheckSchema.optional(),
   /**
    * The report was truncated, and names in `ahead`, `contracts` or `backfills` are missing. `applied`,
    * `pending` and `findings` can be truncated without this flag, because no decision depends on them.
@@ -203,5 +240,7 @@ export const imageDescriptionSchema = z.object({
   newestSchema: z.string().nullable().optional(),
   /** JSON Schema of the settings, for editors and for the validation of `spec.config`. */
   configSchema: z.record(z.string(), z.unknown()),
+  /** The GraphQL schema, in SDL. */
+  graphqlSchema: z.string().optional(),
 });
 export type ImageDescription = z.infer<typeof imageDescriptionSchema>;

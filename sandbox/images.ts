@@ -13,6 +13,8 @@ export interface ApiImage {
   entrypoint?: string;
   /** The entry point changes modules of the API, which a bundle does not have. */
   changesModules?: boolean;
+  /** GraphQL schema in SDL that the image reports, instead of that of this build. */
+  graphqlSchema?: string;
   /** Additional environment variables. */
   env?: Record<string, string>;
 }
@@ -20,12 +22,13 @@ export interface ApiImage {
 /** Writes `<imagesDir>/<name>/<tag>/`. Requires the build in dist/. */
 export function buildImage(
   imagesDir: string,
-  { name, tag, extraMigrations = [], entrypoint, changesModules, env = {} }: ApiImage,
+  { name, tag, extraMigrations = [], entrypoint, changesModules, graphqlSchema, env = {} }: ApiImage,
 ): void {
   const root = join(imagesDir, name, tag);
   rmSync(root, { recursive: true, force: true });
   mkdirSync(root, { recursive: true });
   copyProgram(root, changesModules ? 'modules' : 'bundle');
+  if (graphqlSchema) writeFileSync(join(root, 'api-server/schema.graphql'), graphqlSchema);
   for (const file of extraMigrations)
     cpSync(file, join(root, 'dist/api-server/migrations/versions', basename(file)));
   if (entrypoint) cpSync(entrypoint, join(root, 'dist', basename(entrypoint)));
@@ -52,5 +55,6 @@ export function copyProgram(root: string, form: 'bundle' | 'modules'): void {
   cpSync(`${from}/api-server`, join(root, 'dist/api-server'), onlyCode);
   if (form === 'modules') cpSync('dist/contract', join(root, 'dist/contract'), onlyCode);
   cpSync('api-server/configs', join(root, 'api-server/configs'), { recursive: true });
+  cpSync('api-server/schema.graphql', join(root, 'api-server/schema.graphql'));
   symlinkSync(resolve('node_modules'), join(root, 'node_modules'));
 }

@@ -240,6 +240,23 @@ export const fileSettingsSchema = z.strictObject({
       error: 'only_trusted requires trusted_documents; without them every request would be rejected',
     })
     .describe('GraphQL endpoint.'),
+  schema_usage: z
+    .strictObject({
+      enabled: z.boolean().describe('Record which clients use which fields, arguments and enum values.'),
+      flush: duration.describe('Interval at which the counts are written to PostgreSQL.'),
+      max_clients: z
+        .int()
+        .min(1)
+        .max(10_000)
+        .describe(
+          'Maximum number of distinct clients per process and day. Further clients are recorded as `other`.',
+        ),
+    })
+    .refine(({ flush }) => flush >= 1_000 && flush <= 120_000, {
+      error: 'expected an interval from 1s to 2m',
+      path: ['flush'],
+    })
+    .describe('Use of the GraphQL schema, for the query `schemaUsage` and for the check of a new schema.'),
   database: z
     .strictObject({
       url: postgresUrl.describe('Connection URL of PostgreSQL. Secret.'),
@@ -381,6 +398,9 @@ export const fileSettingsSchema = z.strictObject({
       audit: duration.describe('Retention of the audit log. 0ms keeps it permanently.'),
       events: duration.describe(
         'Retention of events and webhook messages. Subscriptions can resume within this time. 0ms keeps them permanently.',
+      ),
+      schema_usage: duration.describe(
+        'Retention of the recorded use of the schema. 0ms keeps it permanently.',
       ),
     })
     .refine(({ every }) => every >= 1_000, { error: 'expected an interval of at least 1s', path: ['every'] })

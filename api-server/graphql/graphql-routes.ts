@@ -1,4 +1,6 @@
 /** Routes of /graphql: the playground for browsers, 503 while the database is unavailable, and the pipeline. */
+
+import type { IncomingHttpHeaders } from 'node:http';
 import { constants } from 'node:zlib';
 import type { BaseContext } from '@apollo/server';
 import compress, { type FastifyCompressOptions } from '@fastify/compress';
@@ -26,7 +28,7 @@ export interface GraphqlRouteParts<Context extends BaseContext> {
   playground: boolean;
   /** Sets the identity of the request, or sends an error. */
   identify: onRequestAsyncHookHandler;
-  context: (identity: Identity) => Context;
+  context: (identity: Identity, headers: IncomingHttpHeaders) => Context;
 }
 
 /** Low compression levels: higher ones save few bytes and cost much CPU time. */
@@ -47,7 +49,8 @@ export function addGraphqlRoutes<Context extends BaseContext>(
   const onRequest = [showPlayground(parts.playground), requireDatabase(parts.monitor), parts.identify];
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     endWithClient(request, reply);
-    const { status, headers, body } = await pipeline.answer(request, () => context(identityOf(request)));
+    const newContext = () => context(identityOf(request), request.headers);
+    const { status, headers, body } = await pipeline.answer(request, newContext);
     for (const [name, value] of headers) void reply.header(name, value);
     return reply.code(status).send(body);
   };

@@ -15,6 +15,7 @@ import { OperationRunner } from './execution/operation-runner.js';
 import { type ErrorMask, errorFormatter, maskOf } from './format-error.js';
 import { Pipeline } from './pipeline.js';
 import { SubscriptionRunner } from './subscriptions/subscription-runner.js';
+import type { CountUsage } from './usage/count-usage.js';
 
 export interface GraphqlServerParts {
   settings: Settings;
@@ -23,6 +24,8 @@ export interface GraphqlServerParts {
   metrics: Metrics;
   log: Logger;
   plugins?: readonly ApolloServerPlugin<BaseContext>[];
+  /** Records the use of the schema; undefined when it is not recorded. */
+  countUsage?: CountUsage;
   databaseLost(): void;
   retryAfterSeconds(): number;
 }
@@ -64,6 +67,7 @@ export async function createGraphqlServer<Context extends BaseContext>(
     mask,
     metrics,
     ...cacheOf(parts),
+    countUsage: parts.countUsage,
     retryAfterSeconds: parts.retryAfterSeconds,
   });
   const { plugins = APOLLO_PLUGINS } = parts;
@@ -71,6 +75,7 @@ export async function createGraphqlServer<Context extends BaseContext>(
   const subscriptions = new SubscriptionRunner({
     ...{ schema, documents, admission, mask, metrics },
     maxCost: graphql.max_event_cost,
+    countUsage: parts.countUsage,
     deadline: graphql.deadline,
   });
   const apollo = await startApollo<Context>({ ...parts, ...shared, plugins, formatError });

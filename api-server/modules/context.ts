@@ -1,6 +1,8 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Identity } from '../auth/identity.js';
 import type { DataSource } from '../database/pool/data-source.js';
 import type { NodeFinders } from '../graphql/relay/node-resolver.js';
+import { type UsageClient, usageClient } from '../graphql/usage/usage-client.js';
 import type { EventFeed } from './events/event-feed.js';
 import type { EventLog } from './events/event-log.js';
 import { createLoaders, type Loaders } from './loaders.js';
@@ -8,6 +10,8 @@ import { createLoaders, type Loaders } from './loaders.js';
 /** Context of the resolvers; one per request. */
 export interface GraphqlContext {
   readonly identity: Identity;
+  /** The client that uses of the schema are recorded for. */
+  readonly usageClient: UsageClient;
   readonly loaders: Loaders;
   readonly nodeFinders: NodeFinders;
   /** Source of the subscriptions. */
@@ -21,6 +25,7 @@ export function createContext(
   dataSource: DataSource,
   events: GraphqlContext['events'],
   identity: Identity,
+  headers: IncomingHttpHeaders = {},
 ): GraphqlContext {
   let loaders: Loaders | undefined;
   const current = (): Loaders => {
@@ -29,6 +34,7 @@ export function createContext(
   };
   return {
     identity,
+    usageClient: usageClient(identity, headers),
     get loaders() {
       return current();
     },
@@ -43,6 +49,7 @@ export function createContext(
       User: (uuid) => current().user.load(uuid),
       ApiKey: (uuid) => current().apiKey.load(uuid),
       AuditEvent: (uuid) => current().auditEvent.load(uuid),
+      SchemaUsage: (uuid) => current().schemaUsage.load(uuid),
     },
     events,
     refresh() {

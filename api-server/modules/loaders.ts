@@ -7,6 +7,7 @@ import { deploymentType } from './deployments/deployment.entity.js';
 import { environmentType } from './environments/environment.entity.js';
 import { incidentType } from './incidents/incident.entity.js';
 import { releaseType } from './releases/release.entity.js';
+import { schemaUsageType } from './schema-usage/schema-usage.entity.js';
 import { serviceType } from './services/service.entity.js';
 import { userType } from './users/user.entity.js';
 import { webhookType } from './webhooks/webhook.entity.js';
@@ -27,6 +28,7 @@ export function createLoaders(dataSource: DataSource) {
     user: new EntityLoader(dataSource, userType),
     apiKey: new EntityLoader(dataSource, apiKeyType),
     auditEvent: new EntityLoader(dataSource, auditEventType),
+    schemaUsage: new EntityLoader(dataSource, schemaUsageType),
     /** Connections of parent objects, by the type of their nodes. */
     releases: new ConnectionLoader(dataSource, releaseType),
     deployments: new ConnectionLoader(dataSource, deploymentType),

@@ -1,4 +1,5 @@
 /** Composition root of the domain: entities, schema, and the context of each request. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { GraphQLSchema } from 'graphql';
 import { pino } from 'pino';
 import type { Identity } from '../auth/identity.js';
@@ -28,6 +29,8 @@ import { Release } from './releases/release.entity.js';
 import { ReleaseResolver } from './releases/release.resolver.js';
 import { ReleaseService } from './releases/release.service.js';
 import { createSchema } from './schema.js';
+import { SchemaUsage } from './schema-usage/schema-usage.entity.js';
+import { SchemaUsageResolver } from './schema-usage/schema-usage.resolver.js';
 import { SearchResolver } from './search/search.resolver.js';
 import { Service } from './services/service.entity.js';
 import { ServiceResolver } from './services/service.resolver.js';
@@ -42,7 +45,7 @@ import { WebhookMessage } from './webhooks/webhook-message.entity.js';
 
 export const ENTITIES = [
   ...[Service, Environment, Release, Deployment, Incident, Webhook, WebhookMessage],
-  ...[User, ApiKey, AuditEvent],
+  ...[User, ApiKey, AuditEvent, SchemaUsage],
 ];
 
 export type { GraphqlContext } from './context.js';
@@ -56,7 +59,7 @@ export interface ModuleOptions {
 
 export interface Modules {
   schema: GraphQLSchema;
-  context: (identity: Identity) => GraphqlContext;
+  context: (identity: Identity, headers?: IncomingHttpHeaders) => GraphqlContext;
   /** Source of the subscriptions. Close it on shutdown. */
   feed: EventFeed;
 }
@@ -81,7 +84,11 @@ export async function createModules(dataSource: DataSource, options: ModuleOptio
     [UserResolver, new UserResolver(dataSource, new UserService(dataSource))],
     [ApiKeyResolver, new ApiKeyResolver(dataSource, new ApiKeyService(dataSource))],
     [AuditResolver, new AuditResolver(dataSource)],
+    [SchemaUsageResolver, new SchemaUsageResolver(dataSource)],
   ]);
   const schema = createSchema(instances, new AuditLog(dataSource, logger).record, auditStatement);
-  return { schema, context: (identity) => createContext(dataSource, { log, feed }, identity), feed };
+  const events = { log, feed };
+  const context: Modules['context'] = (identity, headers) =>
+    createContext(dataSource, events, identity, headers);
+  return { schema, context, feed };
 }

@@ -22,6 +22,7 @@ import {
   ServiceIncidentsResolver,
 } from './incidents/incident-lists.js';
 import { ReleaseResolver, ServiceReleasesResolver } from './releases/release.resolver.js';
+import { SchemaUsageResolver } from './schema-usage/schema-usage.resolver.js';
 import { SearchResolver } from './search/search.resolver.js';
 import { ServiceResolver } from './services/service.resolver.js';
 import { MeResolver } from './users/me.resolver.js';
@@ -49,6 +50,7 @@ const RESOLVERS = [
   UserResolver,
   ApiKeyResolver,
   AuditResolver,
+  SchemaUsageResolver,
   DeploymentChangedResolver,
   IncidentChangedResolver,
 ] as const;

@@ -11,12 +11,14 @@ import { eventRetentionJob } from '../modules/events/event-retention.js';
  */
 export function housekeepingJobs(
   dataSource: DataSource,
-  { every, deployments, audit, events }: Settings['retention'],
+  { every, deployments, audit, events, schema_usage: schemaUsage }: Settings['retention'],
   extraMs = 0,
 ): JobDefinition[] {
   const later = (keepMs: number) => (keepMs === 0 ? 0 : keepMs + extraMs);
   const rules: RetentionRule[] = [
     { table: 'audit_events', where: 'occurred_at < $1', keepMs: later(audit) },
+    { table: 'schema_usage', where: 'last_used_at < $1', keepMs: later(schemaUsage) },
+    { table: 'served_schemas', where: 'last_served_at < $1', keepMs: later(schemaUsage) },
     // Stored one day longer than they are valid, so that the reuse of an expired token is still detected.
     { table: 'refresh_tokens', where: 'expires_at < $1', keepMs: later(24 * 3_600_000) },
   ];

@@ -6,11 +6,13 @@ import type { Settings } from '../config/schema.js';
 import { InterruptedError, isRetryable } from '../migrations/engine/is-retryable.js';
 import { type KnownMigration, knownMigrations } from '../migrations/engine/known-migrations.js';
 import { describeHolder } from '../migrations/engine/lock-holder.js';
-import { crashReport, fitReport } from '../migrations/engine/report.js';
+import { crashReport, fitReport, lastLine } from '../migrations/engine/report.js';
 import type { RunResult } from '../migrations/engine/run-report.js';
 import { DEFAULT_PHASES, migrateUp, migrationPlan, migrationStatus } from '../migrations/engine/runner.js';
 import { writeTerminationMessage } from '../observability/crash-report.js';
 import { createLogger } from '../observability/logging/logger.js';
+import { redact } from '../observability/logging/redact.js';
+import { schemaCheckOptions } from './schema-check-options.js';
 
 export interface MigrateOptions {
   json?: boolean;
@@ -29,6 +31,7 @@ export async function migrate(action: MigrateAction, options: MigrateOptions): P
   });
   const result =
     settings instanceof Error ? rejected(known, settings) : await run(action, settings, known, options);
+  if (action === 'up' && !(settings instanceof Error)) await addSchemaCheck(result, settings, known);
 
   if (result.cause !== undefined) result.report.retry = isRetryable(result.cause);
   const text = fitReport(result.report);
@@ -55,6 +58,24 @@ function run(
     return migrateUp(settings, known, log, interruption(), phases, onProgress);
   }
   return (action === 'plan' ? migrationPlan : migrationStatus)(settings, known, log, phases);
+}
+
+/**
+ * Adds the check of the GraphQL schema to the report of a successful expand, if the operator requires it. A
+ * check that fails is a failed run: a change that breaks clients must not count as safe.
+ */
+async function addSchemaCheck(result: RunResult, settings: Settings, known: KnownMigration[]): Promise<void> {
+  const { report } = result;
+  const options = schemaCheckOptions(process.env);
+  if (!options || result.cause !== undefined || !report.phases?.includes('expand')) return;
+  try {
+    const { checkSchema } = await import('./check-schema.js');
+    report.schemaCheck = await checkSchema(settings, known, options);
+  } catch (cause) {
+    result.cause = cause;
+    report.outcome = 'failed';
+    report.error = `check of the GraphQL schema: ${redact(lastLine((cause as Error).message), settings.database.url)}`;
+  }
 }
 
 /** Independent of the log level: the operator parses these lines. */

@@ -45,6 +45,7 @@ import { closeRedis, createRedis, type RedisClient, redisState } from '../redis/
 import { addRedisGauges } from '../redis/redis-metrics.js';
 import { createDatabase } from './create-database.js';
 import { createSignal } from './create-signal.js';
+import { createUsageRecorder } from './create-usage-recorder.js';
 import { housekeepingJobs } from './housekeeping.js';
 
 /** Intervals by which housekeeping in this role is later than in a worker. */
@@ -99,12 +100,14 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const { authenticator } = authentication;
   traceResolvers(schema);
   addSubscriberGauge(metrics.registry, feed);
+  const usage = createUsageRecorder({ settings, schema, version, database, metrics, log });
   const graphql = await createGraphqlServer<ReturnType<typeof context>>({
     settings,
     schema,
     redis,
     metrics,
     log,
+    ...(usage && { countUsage: usage.count }),
     databaseLost: () => database.monitor.checkSoon(),
     retryAfterSeconds: () => database.monitor.retryAfterSeconds,
   });
@@ -179,6 +182,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     { name: 'housekeeping', close: () => housekeeping.close() },
     { name: 'Apollo', close: () => graphql.apollo.stop() },
     { name: 'events', close: () => feed.close() },
+    { name: 'schema usage', close: () => usage?.recorder.close() },
     { name: 'identities', close: () => identities.close() },
     { name: 'authentication', close: () => authentication.close() },
     { name: 'certificate', close: () => tls?.close() },

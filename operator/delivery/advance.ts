@@ -9,6 +9,7 @@ import { recordProgress } from './progress-deadline.js';
 import { isMigrated, viewOf } from './revision-view.js';
 import { belowFloorMessage, pendingContracts } from './rollback-floor.js';
 import { effectiveShare, shareOf } from './route-share.js';
+import { schemaBlock } from './schema-check.js';
 import {
   adoptStrategy,
   advanceStep,
@@ -61,12 +62,20 @@ function withWindow(context: DeliveryContext): DeliveryContext {
 }
 
 function continueDelivery(context: DeliveryContext): Advance {
+  if (schemaBlock(context)) return holdWithoutTraffic(context);
   const { position, decisions } = advanceStep(context);
   const atStep = withPosition(context, position);
   const weighted = withPosition(atStep, { ...position, weight: desiredWeight(atStep) });
   const scaled = withPosition(weighted, { ...weighted.position, scale: capacityScale(weighted) });
   if (decisions.length > 0 || !isPromotable(scaled)) return { position: scaled.position, decisions };
   return promote(scaled);
+}
+
+/** The pods of weight 0, for requests with the header. The step restarts afterwards. */
+function holdWithoutTraffic(context: DeliveryContext): Advance {
+  const { stepSince, ...rest } = context.position;
+  const held = withPosition(context, { ...rest, weight: 0 });
+  return { position: { ...held.position, scale: capacityScale(held) }, decisions: [] };
 }
 
 /** Failures of pods, and requests, abort only if there is a stable revision to revert to. */

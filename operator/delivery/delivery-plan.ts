@@ -2,6 +2,7 @@
 import type { GatedStep } from '../api/v1alpha1/spec/windows.js';
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
 import type { MigrationJob, RouteView } from './observation.js';
+import type { SchemaInUse } from './schema-check.js';
 
 /** The current step of a delivery, for the status. */
 export interface StepView {
@@ -35,6 +36,8 @@ export interface DeliveryPlan {
   approval?: string;
   /** Why the revision that the spec describes is rejected: it can't run with the schema. */
   refused?: string;
+  /** Breaking changes of the GraphQL schema of the new revision that clients use. */
+  schemaInUse?: SchemaInUse;
   /** Pods per revision. Other revisions are removed. */
   replicas: Record<string, number>;
   /** The route that must be in effect; undefined if no pod can serve. */

@@ -20,6 +20,8 @@ export interface Requests {
   approve?: string;
   /** `<revision>@<time of the failure>`. */
   retry?: string;
+  /** The image whose schema changes are approved. */
+  approveSchema?: string;
 }
 
 export type StrategyType = 'Canary' | 'BlueGreen' | 'RollingUpdate';
@@ -52,5 +54,7 @@ export interface DeliverySpec {
   approval?: boolean;
   /** Time from a promotion to contract. In milliseconds; undefined: contract is disabled. */
   contractDelayMs?: number;
+  /** Check of the GraphQL schema; undefined: none. */
+  schemaCheck?: { mode: 'Block' | 'Warn' | 'Off'; ignoreClients: readonly string[] };
   requests: Requests;
 }

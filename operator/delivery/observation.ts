@@ -1,5 +1,6 @@
 /** The input of the planner: revisions, their pods and migrations, and the route. Plain data: no clock, no Kubernetes objects. */
 import type { Reason } from '../api/v1alpha1/reasons.js';
+import type { RecordedSchemaCheck } from '../api/v1alpha1/status/schema-check.js';
 import type { BackfillStatus, DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
 import type { GateView } from './windows/gate.js';
 
@@ -62,6 +63,8 @@ export interface RevisionView {
   /** Progress of the newest backfill. */
   progress?: BackfillStatus;
   contract?: ContractView;
+  /** Breaking changes of its GraphQL schema that clients use, as its expand reported; undefined without a report. */
+  schemaCheck?: RecordedSchemaCheck;
   /** Number of its record. */
   number?: number;
   image?: string;

@@ -20,6 +20,7 @@ import { isLost, recover } from './recover.js';
 import { retire } from './retire.js';
 import { belowFloorMessage, recordSchema } from './rollback-floor.js';
 import { planRoute } from './routing.js';
+import { schemaInUse } from './schema-check.js';
 import { hasStepsLeft, promotionWaitsFor, stepView } from './steps.js';
 
 export { recordedAt, recordOf } from './recorded-position.js';
@@ -56,6 +57,7 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
     ...(contract.waitingFor ? { contract: { waitingFor: contract.waitingFor, at: contract.at } } : {}),
     approval: requiredApproval(context) ?? contract.approval,
     refused: belowFloorMessage(revisions, position, observation.target),
+    schemaInUse: schemaInUse(context),
     replicas: { ...outgoing.replicas, ...running.replicas },
     route,
     ...(routeWaitsFor ? { routeWaitsFor } : {}),

@@ -6,6 +6,7 @@ import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { Observation, RevisionView } from './observation.js';
 import { recordBackfill } from './preparation.js';
 import { viewOf } from './revision-view.js';
+import { recordSchemaCheck } from './schema-check.js';
 
 type KnownMigrations = NonNullable<DeliveryPosition['knownMigrations']>[number];
 type Contracted = NonNullable<DeliveryPosition['contracted']>;
@@ -85,7 +86,8 @@ export function recordSchema(
   now: number,
 ): DeliveryPosition {
   const { revisions } = observation;
-  const known = recordBackfill(observation, recordKnownMigrations(observation, position));
+  const migrations = recordBackfill(observation, recordKnownMigrations(observation, position));
+  const known = recordSchemaCheck(observation, migrations);
   const recorded = { ...position, knownMigrations: known.length > 0 ? known : undefined };
   const stable = revisions.find(({ name }) => name === position.stable);
   if (!stable?.contract || stable.contract.state === 'Absent') return recorded;

@@ -5,6 +5,7 @@ import type { Decision, StepView } from './delivery-plan.js';
 import type { Stage } from './delivery-spec.js';
 import { fullId, stepId } from './request-ids.js';
 import { effectiveShare, shareOf } from './route-share.js';
+import { schemaBlock } from './schema-check.js';
 import { capacityShare, replicaShares } from './weight.js';
 import { windowFor } from './window-hold.js';
 
@@ -166,6 +167,8 @@ function isFullPromotionRequested({ position, spec: { requests } }: DeliveryCont
   return requests.promote !== undefined && requests.promote === fullId(position);
 }
 
+const SCHEMA_APPROVAL = 'approval of its schema, which clients use: kubectl pcf schema approve';
+
 /** The step for the status, and when to plan again. */
 export function stepView(context: DeliveryContext): { step?: StepView; wakeMs?: number } {
   const { canary, stable, observation, position, recorded, spec } = context;
@@ -173,6 +176,7 @@ export function stepView(context: DeliveryContext): { step?: StepView; wakeMs?: 
   const of = spec.stages.length;
   if (!canary || of === 0 || !stable || position.undo) return {};
   const base = { index, of, weight: requestedWeight(context), ...(since ? { since } : {}) };
+  if (schemaBlock(context)) return { step: { ...base, waitingFor: SCHEMA_APPROVAL } };
   if (!areStepsEffective(context)) {
     const waitingFor = `canaryWeight ${spec.canaryWeight} to be removed from spec: it overrides the steps`;
     return { step: { ...base, waitingFor } };

@@ -2,6 +2,7 @@
 import { ENV, EXIT, ROLES } from '../../contract/image.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { schemaCheckOf } from '../api/v1alpha1/spec/schema-check.js';
 import type { MigrationJob, MigrationStage } from '../delivery/observation.js';
 import { JobKind } from '../resources/kinds.js';
 import { type Component, LABELS, owned } from '../resources/metadata.js';
@@ -38,7 +39,7 @@ export function migrationJob(
     ...container,
     name: MIGRATION_CONTAINER,
     args: [...ARGUMENTS[stage]],
-    env: withLockTimeout(api, container.env),
+    env: [...withLockTimeout(api, container.env), ...(stage === 'expand' ? schemaCheckEnv(api) : [])],
   });
   return stageJob(api, migrationJobName(revision.name, stage, attempt), revision, stage, template);
 }
@@ -53,6 +54,16 @@ function withLockTimeout({ spec }: PcfApi, env: Container['env']): Container['en
   return [
     ...env.filter((variable) => variable.name !== name),
     { name, value: `${durationMs(lockTimeout)}ms` },
+  ];
+}
+
+function schemaCheckEnv({ spec }: PcfApi): Container['env'] {
+  const { mode, windowMs, ignoreClients } = schemaCheckOf(spec);
+  if (mode === 'Off') return [];
+  const ignored = { name: ENV.schemaCheckIgnore, value: JSON.stringify(ignoreClients) };
+  return [
+    { name: ENV.schemaCheckWindow, value: String(windowMs) },
+    ...(ignoreClients.length > 0 ? [ignored] : []),
   ];
 }
 

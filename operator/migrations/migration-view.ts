@@ -1,5 +1,5 @@
 /** State of the migrations of a revision, read from their Jobs, and the next Job. Pure. */
-import type { MigrationReport } from '../../contract/image.js';
+import type { MigrationReport, SchemaCheck } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { BackfillStatus } from '../api/v1alpha1/status.js';
 import type { ContractView, MigrationStage, MigrationState } from '../delivery/observation.js';
@@ -41,6 +41,8 @@ export interface MigrationView {
   unreported?: boolean;
   /** Whether expand reported a backfill, or may have. */
   backfill?: boolean;
+  /** Check of the GraphQL schema, as expand reported. */
+  schemaCheck?: SchemaCheck;
   contract: ContractView;
   /** Error of contract, or of its hook. */
   contractError?: string;
@@ -197,6 +199,7 @@ function reported(...jobs: JobView[]): Partial<Prepared> {
       ? { durationMs: reports.reduce((sum, { durationMs }) => sum + durationMs, 0) }
       : {}),
     ...(isDone ? reportedMigrations(expand.report) : {}),
+    ...(isDone && expand.report?.schemaCheck ? { schemaCheck: expand.report.schemaCheck } : {}),
   };
 }
 

@@ -9,6 +9,7 @@ import type { Reason } from '../api/v1alpha1/reasons.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { RevisionView } from '../delivery/observation.js';
 import { allFindings, type Finding, type Rule } from '../delivery/rule-chain.js';
+import { schemaMessage } from '../delivery/schema-check.js';
 import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connection-budget.js';
 import type { Revision } from '../resources/revision.js';
 import { metricNames } from '../resources/scale-view.js';
@@ -55,6 +56,7 @@ const rules: readonly IssueRule[] = [
   replicasConflict,
   signingKeysNotRotated,
   windowInvalid,
+  schemaInUse,
 ];
 
 export function findIssues(
@@ -255,4 +257,10 @@ function signingKeysNotRotated({ observed: { signingKeys } }: IssueInput): Issue
 function windowInvalid({ observed: { gate } }: IssueInput): Issue | undefined {
   if (!gate || gate.problems.length === 0) return undefined;
   return { reason: 'WindowInvalid', message: gate.problems.join('; ') };
+}
+
+/** With `api.schemaCheck.mode: Warn`. With Block, Ready reports it. */
+function schemaInUse({ plan: { schemaInUse: found } }: IssueInput): Issue | undefined {
+  if (!found || found.isBlocking) return undefined;
+  return { reason: 'SchemaInUse', message: `${found.revision} breaks clients: ${schemaMessage(found)}` };
 }

@@ -196,10 +196,10 @@ function withContractTrouble(
 /** The part that the planner reads. */
 function migrationOf(view: MigrationView) {
   const { state: migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress } = view;
-  const { contract, failedMigrations, lastMigration } = view;
+  const { contract, failedMigrations, lastMigration, schemaCheck } = view;
   return {
     ...{ migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress },
-    ...{ contract, failedMigrations, lastMigration },
+    ...{ contract, failedMigrations, lastMigration, schemaCheck },
   };
 }
 

@@ -53,6 +53,7 @@ export function statusOf(
     failed: plan.position.failed,
     history: history(api, ended),
     migration: migrationStatus(observed, plan),
+    schemaCheck: schemaCheckStatus(plan),
     revisions: Object.entries(plan.replicas).map(([name, replicas]) => ({
       name,
       image: imageOf(name) ?? '',
@@ -62,6 +63,12 @@ export function statusOf(
     })),
     delivery: compact(plan.position),
   });
+}
+
+function schemaCheckStatus({ schemaInUse }: DeliveryPlan): PcfApiStatus['schemaCheck'] {
+  if (!schemaInUse) return undefined;
+  const { revision, isBlocking: blocked, changes, more, approval } = schemaInUse;
+  return { revision, blocked, changes, ...(more > 0 ? { moreChanges: more } : {}), approval };
 }
 
 /** The reason of a route that could not be written is the error of the write. */

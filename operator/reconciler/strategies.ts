@@ -2,6 +2,7 @@
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { schemaCheckOf } from '../api/v1alpha1/spec/schema-check.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { DeliverySpec, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
 import type { TrafficRouter } from '../traffic/router.js';
@@ -18,6 +19,7 @@ export const REQUEST_ANNOTATIONS = {
   abort: `${GROUP}/abort`,
   retry: `${GROUP}/retry`,
   approve: `${GROUP}/approve-migrations`,
+  approveSchema: `${GROUP}/approve-schema`,
 } as const satisfies Record<keyof Requests, string>;
 
 type StrategySettings = Pick<
@@ -41,7 +43,9 @@ export function deliverySpecOf({ spec, metadata }: PcfApi, router: TrafficRouter
       abort: annotations[REQUEST_ANNOTATIONS.abort],
       retry: annotations[REQUEST_ANNOTATIONS.retry],
       approve: annotations[REQUEST_ANNOTATIONS.approve],
+      approveSchema: annotations[REQUEST_ANNOTATIONS.approveSchema],
     },
+    schemaCheck: schemaCheckOf(spec),
     approval: spec.migrations?.mode === 'Manual',
     contractDelayMs:
       spec.migrations?.mode === 'Disabled'

@@ -6,6 +6,7 @@ import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { RevisionView } from '../delivery/observation.js';
 import { isMigrated } from '../delivery/plan.js';
 import { type Finding, firstFinding, type Rule } from '../delivery/rule-chain.js';
+import { schemaMessage } from '../delivery/schema-check.js';
 import type { MigrationView } from '../migrations/migration-view.js';
 import { hostConflictMessage, isShadowed } from './host-conflict.js';
 import { unavailableStable, weakenedStable } from './issues.js';
@@ -59,6 +60,7 @@ const rules: readonly SummaryRule[] = [
   podsNotReady,
   hostsShadowed,
   stableNotReady,
+  schemaInUse,
   windowClosed,
   weightLimited,
   routeNotVerified,
@@ -266,6 +268,18 @@ function windowClosed({ plan }: SummaryInput): Summary | undefined {
     reason: 'WindowClosed',
     message: `${what}; waiting for ${held.waitingFor}`,
     verdict: 'Current',
+  };
+}
+
+/** The weight stays at 0 until the changes are approved. */
+function schemaInUse({ observed, plan, since }: SummaryInput): Summary | undefined {
+  const found = plan.schemaInUse;
+  if (!found?.isBlocking) return undefined;
+  return {
+    phase: 'Canary',
+    reason: 'SchemaInUse',
+    message: `the weight of ${found.revision} stays at 0${since('SchemaInUse')}: ${schemaMessage(found)}; to deliver it anyway: kubectl pcf schema approve ${observed.api.metadata.name}`,
+    verdict: 'InProgress',
   };
 }
 

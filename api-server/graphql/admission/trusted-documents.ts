@@ -31,6 +31,10 @@ export class TrustedDocuments {
     return this.texts.size;
   }
 
+  get all(): Iterable<string> {
+    return this.texts.values();
+  }
+
   byHash(hash: string): string | undefined {
     return this.texts.get(hash);
   }

@@ -4,6 +4,7 @@ import type { DocumentNode, GraphQLSchema } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { OperationCost } from '../admission/operation-cost.js';
 import { cacheSecondsOf } from '../cache/cacheable.js';
+import type { OperationUse } from '../usage/operation-use.js';
 import { PreparedOperation } from './prepared-operation.js';
 
 export interface KnownOperation {
@@ -14,6 +15,8 @@ export interface KnownOperation {
   cacheSeconds: number;
   /** Tables that the operation reads; known after its first execution. */
   tables?: readonly string[];
+  /** Its uses of the schema; known after its first execution. */
+  use?: OperationUse;
 }
 
 export interface KnownDocument {

@@ -7,6 +7,7 @@ import { nameOperation } from '../../observability/tracing/operation-spans.js';
 import { tooExpensive } from '../admission/operation-cost.js';
 import type { ResponseCache } from '../cache/response-cache.js';
 import type { ErrorMask } from '../format-error.js';
+import { type CountUsage, usageClientIn } from '../usage/count-usage.js';
 import { inTime, tookTooLong } from './deadline.js';
 import type { Executed } from './executor.js';
 import type { KnownOperation } from './known-documents.js';
@@ -19,6 +20,8 @@ export interface RunnerParts {
   mask: ErrorMask;
   metrics: Pick<OperationMetrics, 'graphqlOperation'>;
   cache?: { answers: ResponseCache; maxSeconds: number };
+  /** Records the use of the schema; undefined when it is not recorded. */
+  countUsage?: CountUsage;
   /** Value of Retry-After. */
   retryAfterSeconds(): number;
 }
@@ -69,6 +72,7 @@ export class OperationRunner {
     if (errors) return this.#refusal(errors);
     const price = cost.of(values);
     if (price > this.parts.maxCost) return this.#refusal([tooExpensive(price, this.parts.maxCost)]);
+    this.parts.countUsage?.(operation, usageClientIn(context), given);
     const { cache } = this.parts;
     const session = cache && databaseSession.getStore();
     if (session && prepared.definition.operation === 'mutation') {

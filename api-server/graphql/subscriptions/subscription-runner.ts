@@ -22,6 +22,7 @@ import type { KnownDocument, KnownDocuments, KnownOperation } from '../execution
 import type { PreparedOperation } from '../execution/prepared-operation.js';
 import type { ErrorMask } from '../format-error.js';
 import { askedIn, type Fields } from '../graphql-request.js';
+import { type CountUsage, usageClientIn } from '../usage/count-usage.js';
 
 export interface SubscriptionRunnerParts {
   schema: GraphQLSchema;
@@ -33,6 +34,8 @@ export interface SubscriptionRunnerParts {
   deadline: number;
   mask: ErrorMask;
   metrics: Pick<OperationMetrics, 'graphqlOperation'>;
+  /** Records the use of the schema; undefined when it is not recorded. */
+  countUsage?: CountUsage;
 }
 
 type Events = AsyncIterator<unknown, void> & AsyncIterable<unknown>;
@@ -44,6 +47,7 @@ type Results = AsyncIterableIterator<ExecutionResult> & {
 /** A subscription that was admitted. graphql-ws passes it on as it is. */
 export interface AdmittedSubscription extends ExecutionArgs {
   operation: PreparedOperation;
+  known: KnownOperation;
   /** The coerced variables. */
   values: Record<string, unknown>;
 }
@@ -65,6 +69,7 @@ export class SubscriptionRunner {
   async subscribe(args: AdmittedSubscription): Promise<Results | ExecutionResult> {
     const startedAt = performance.now();
     const { name } = args.operation;
+    this.parts.countUsage?.(args.known, usageClientIn(args.contextValue), args.variableValues);
     const begun = await this.#inside('subscribe', name, (session) =>
       inTime(this.parts.deadline, session, () =>
         createSourceEventStream(args).then(endingIfCancelled(session)),
@@ -82,14 +87,16 @@ export class SubscriptionRunner {
     if ('errors' in admitted) throw admitted.errors[0];
     const { document: known, operationName, variables } = admitted;
     if (!known) throw badUserInput({ field: 'query', message: 'is missing or unknown' });
-    const { prepared, cost } = subscriptionIn(documents, known, operationName);
+    const operation = subscriptionIn(documents, known, operationName);
+    const { prepared, cost } = operation;
     const { values, errors } = prepared.variables(variables);
     if (errors) throw errors[0];
     prepared.checkRootFields(values);
     const price = cost.of(values);
     if (price > maxCost) throw tooExpensive(price, maxCost);
     const { document } = known;
-    return { schema, document, operationName, variableValues: variables, operation: prepared, values };
+    const more = { operation: prepared, known: operation, values };
+    return { schema, document, operationName, variableValues: variables, ...more };
   }
 
   /** Not a generator: `return()` of a generator takes effect only after its pending `await`. */

@@ -42,7 +42,7 @@ export interface SubscriptionParts {
   /** Whether the Host header is accepted; undefined when it is not checked. */
   allowsHost?: (headers: IncomingHttpHeaders) => boolean;
   /** Called per subscription. An error rejects the subscription. */
-  context: (identity: Identity) => object | Promise<object>;
+  context: (identity: Identity, headers: IncomingHttpHeaders) => object | Promise<object>;
   mask: ErrorMask;
   log: Logger;
 }
@@ -100,7 +100,7 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
           const seconds = await parts.take(identity, addressOf(extra.request));
           if (seconds !== undefined) throw tooOften(seconds);
           const args = parts.runner.prepare({ ...payload });
-          return { ...args, contextValue: await parts.context(identity) };
+          return { ...args, contextValue: await parts.context(identity, headersOf(extra.subscriber)) };
         } catch (error) {
           return [
             error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error }),
@@ -168,6 +168,12 @@ export function credentialsOf({ headers, connectionParams }: Subscriber): Incomi
     ...(authorization !== undefined && { authorization }),
     ...(apiKey !== undefined && { 'x-api-key': apiKey }),
   };
+}
+
+/** Headers of the upgrade, and those that a browser sends as `connectionParams` instead. */
+function headersOf({ headers, connectionParams }: Partial<Subscriber> = {}): IncomingHttpHeaders {
+  const said = Object.entries(connectionParams ?? {}).map(([name, value]) => [asciiLowerCase(name), value]);
+  return { ...headers, ...(Object.fromEntries(said) as IncomingHttpHeaders) };
 }
 
 /** Undefined when the client is rejected. */

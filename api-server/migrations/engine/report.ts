@@ -1,4 +1,4 @@
-import type { MigrationReport } from '../../../contract/image.js';
+import type { MigrationReport, SchemaCheck } from '../../../contract/image.js';
 import { LAST_WORDS_BYTES } from '../../observability/crash-report.js';
 
 const ERROR_CHARS = 1_000;
@@ -24,6 +24,7 @@ export function fitReport(report: MigrationReport, limit: number = LAST_WORDS_BY
 
   if (fit.error) fit.error = cutTo(fit.error, ERROR_CHARS);
   while (findings.length > 1 && isTooLong()) findings.pop();
+  shortenSchemaCheck(fit.schemaCheck, isTooLong);
   if (isTooLong()) delete fit.findings;
   shorten(fit.applied);
   for (const name of report.pending) {
@@ -40,6 +41,14 @@ export function fitReport(report: MigrationReport, limit: number = LAST_WORDS_BY
   shorten(contracts);
   shorten(ahead);
   return JSON.stringify(fit);
+}
+
+/** Only whether there is a change in use matters for the decision of the operator, so one remains. */
+function shortenSchemaCheck(check: SchemaCheck | undefined, isTooLong: () => boolean): void {
+  while (check && check.inUse.length > 1 && isTooLong()) {
+    check.inUse.pop();
+    check.more = (check.more ?? 0) + 1;
+  }
 }
 
 function cutTo(text: string, chars: number): string {

@@ -10,6 +10,7 @@ export const REASONS = {
   Paused: 'spec.paused pauses the delivery',
   WindowClosed: 'a closed window, or a freeze, holds the next step of the delivery',
   ApprovalNeeded: 'the planned migrations wait for an approval',
+  SchemaInUse: 'clients use what the new GraphQL schema breaks',
   NotStarted: 'the delivery is about to start',
   Migrating: 'the migration Jobs of the new revision run',
   Deleting: 'the PcfApi is being deleted',

@@ -15,6 +15,7 @@ import {
 } from './spec/pods.js';
 import { reporting } from './spec/reporting.js';
 import { autoscaling, availability, monitoring } from './spec/scaling.js';
+import { apiSection } from './spec/schema-check.js';
 import { source, strategy } from './spec/strategy.js';
 import { network, tls, traffic } from './spec/traffic.js';
 import { envFrom, mountsHaveVolumes, tmp, volumeMounts, volumes } from './spec/volumes.js';
@@ -96,6 +97,7 @@ export const pcfApiSpec = z
       .optional()
       .meta({ description: 'Additional labels and annotations of the pods. A change starts a delivery.' }),
     config: config.optional(),
+    api: apiSection.optional().meta({ description: 'Contract of the API with its clients.' }),
     probes: probes.optional().meta({ description: 'Timing of the probes of the pods.' }),
     terminationGracePeriod,
     scheduling: scheduling.optional().meta({ description: 'Scheduling constraints of the pods.' }),

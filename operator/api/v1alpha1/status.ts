@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { condition, longText, shortText, time } from './kubernetes.js';
 import { analysisStatus } from './status/analysis.js';
 import { authStatus } from './status/auth.js';
+import { recordedSchemaCheck, schemaCheckStatus } from './status/schema-check.js';
 import { windowsStatus } from './status/windows.js';
 
 const count = (description: string) => z.int().min(0).max(100_000).meta({ description, format: 'int32' });
@@ -221,6 +222,9 @@ const deliveryPosition = z.strictObject({
         progress: backfillStatus.optional().meta({
           description: 'Final progress of the newest backfill, whose Job and pod can be deleted.',
         }),
+        schemaCheck: recordedSchemaCheck.optional().meta({
+          description: 'Breaking changes of its GraphQL schema that clients used when it was checked.',
+        }),
       }),
     )
     .max(MAX_REVISIONS)
@@ -333,6 +337,9 @@ export const pcfApiStatus = z.strictObject({
     .optional()
     .meta({ description: 'Finished deliveries, newest first.' }),
   migration: migrationStatus.optional().meta({ description: 'State of the database migrations.' }),
+  schemaCheck: schemaCheckStatus.optional().meta({
+    description: 'Breaking changes of the GraphQL schema of the new revision that clients use.',
+  }),
   analysis: analysisStatus.optional().meta({ description: 'Analysis of the new revision.' }),
   auth: authStatus.optional().meta({ description: 'Signing keys of tokens, with `auth.rotation.interval`.' }),
   revisions: z

@@ -7,6 +7,7 @@ import { annotatedDeployment } from '../../../api-server/modules/deployments/rec
 import { LoginService } from '../../../api-server/modules/login/login.service.js';
 import { LoginThrottle } from '../../../api-server/modules/login/login-throttle.js';
 import { RefreshTokens } from '../../../api-server/modules/login/refresh-tokens.js';
+import { UsageTable } from '../../../api-server/modules/schema-usage/usage-table.js';
 import { IdentityTable } from '../../../api-server/modules/users/identity-table.js';
 import { User } from '../../../api-server/modules/users/user.entity.js';
 import { UserService } from '../../../api-server/modules/users/user.service.js';
@@ -66,6 +67,12 @@ describe('declared access of statements', () => {
       signal: new AbortController().signal,
       log,
     } as never);
+    const usages = new UsageTable(dataSource);
+    const usage = { name: 'key:ci', application: '', version: '', coordinate: 'Service.owner', count: 2 };
+    await usages.add([usage]);
+    await usages.add([usage]);
+    await usages.serve({ hash: 'h', sdl: 'type Query { a: Int }', version: '1.0.0' });
+    assert.deepEqual(await domain.sql('SELECT count FROM schema_usage'), [{ count: 4 }]);
     assert.ok(comparedStatements.size > 15, `only ${comparedStatements.size} statements`);
   });
 

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ENV } from '../../../contract/image.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
 import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
-import { ApiProcess } from './api-process.js';
+import { ApiProcess, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 
 const CREATE =
@@ -35,6 +39,7 @@ describe('api-server GraphQL', () => {
       PCF_API__DATABASE__URL: url,
       PCF_REVISION: 'pcf-api-1a2b',
       PCF_VERSION: '9.8.7',
+      PCF_API__SCHEMA_USAGE__FLUSH: '1s',
     });
     await api.waitForReady();
   });
@@ -80,6 +85,62 @@ describe('api-server GraphQL', () => {
     assert.equal(errors[0]!.extensions.code, 'CONFLICT');
     assert.equal(errors[0]!.extensions.field, 'input.name');
     assert.ok(errors[0]!.extensions.requestId);
+  });
+
+  it('records which client uses which coordinates, and checks another schema against it', async () => {
+    await create('web');
+    const headers = {
+      'apollographql-client-name': 'dashboard',
+      'apollographql-client-version': '2.1.0',
+    };
+    await api.graphql(
+      'query Used($filter: DeploymentFilter) { deployments(filter: $filter) { totalCount } service(name: "web") { owner } }',
+      { filter: { version: ['1.0.0'], status: ['FAILED'] } },
+      headers,
+    );
+    const USED = `query ($filter: SchemaUsageFilter) {
+      schemaUsage(first: 100, filter: $filter) { edges { node { coordinate client version count day } } }
+    }`;
+    const filter = { application: ['dashboard'], since: new Date(Date.now() - 60_000).toISOString() };
+    const used = async () => (await api.graphql(USED, { filter })).data.schemaUsage.edges;
+    await eventually('the use is recorded', async () => (await used()).length > 0);
+    const rows: { coordinate: string }[] = (await used()).map(({ node }: { node: object }) => node);
+    const day = `${new Date().toISOString().slice(0, 10)}T00:00:00.000Z`;
+    for (const coordinate of ['Service.owner', 'DeploymentStatus.FAILED', 'DeploymentFilter.version']) {
+      assert.deepEqual(
+        rows.find((row) => row.coordinate === coordinate),
+        { coordinate, client: 'open', version: '2.1.0', count: 1, day },
+      );
+    }
+
+    const env = { PCF_API__DATABASE__URL: url };
+    const folder = mkdtempSync(join(tmpdir(), 'pcf-test-schema-'));
+    const check = async (change: (sdl: string) => string, ...flags: string[]) => {
+      const file = join(folder, 'changed.graphql');
+      writeFileSync(file, change(readFileSync('api-server/schema.graphql', 'utf8')));
+      return runRole(['schema', 'check', '--schema', file, ...flags], env);
+    };
+    const withoutOwner = (sdl: string) =>
+      sdl.replace(/(type Service [^}]*?)\n {2}owner: String\n/, '$1\n  other: Int\n');
+    const removed = await check(withoutOwner, '--json');
+    assert.deepEqual([removed.code, removed.stderr], [1, '']);
+    const { inUse } = JSON.parse(removed.stdout);
+    assert.deepEqual([inUse.length, inUse[0].change], [1, 'Service.owner was removed']);
+    const applications = inUse[0].clients.map(({ application }: { application?: string }) => application);
+    assert.ok(applications.includes('dashboard'), removed.stdout);
+    assert.equal((await check(withoutOwner, '--ignore-client', 'open')).code, 0);
+    assert.equal(
+      (await check((sdl) => sdl.replace(/^ {2}RUNNING$/m, '  ADDED'))).code,
+      0,
+      'no client uses it',
+    );
+    rmSync(folder, { recursive: true });
+
+    const { stdout } = await runRole(['migrate', 'up', '--phase', 'expand', '--json'], {
+      ...env,
+      [ENV.schemaCheckWindow]: '60000',
+    });
+    assert.deepEqual(JSON.parse(stdout).schemaCheck, { inUse: [] }, 'the schema of this image is served');
   });
 
   const badInputs: [string, object, string, RegExp][] = [

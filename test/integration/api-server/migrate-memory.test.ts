@@ -33,7 +33,7 @@ describe('api-server migrate: memory', () => {
   // The order matters: each command depends on the database state that the previous command left.
   for (const [command, output] of [
     ['describe --json', /"migrations"/],
-    ['migrate lint', /14 migrations, 0 findings/],
+    ['migrate lint', /15 migrations, 0 findings/],
     ['migrate plan --json', /"outcome":"nothing".*"pending":\["CreateServices/],
     ['migrate up --json', /"outcome":"done".*Fill1795380000001/],
     ['migrate up --json --phase contract', /"outcome":"done".*Shrink1795380000002/],

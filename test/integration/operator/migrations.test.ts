@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { EXIT, imageDescriptionSchema } from '../../../contract/image.js';
 import {
@@ -6,12 +7,15 @@ import {
   ControllerRevisionKind,
   DeploymentKind,
   JobKind,
+  PcfApiKind,
   PodKind,
   VolumeSnapshotKind,
 } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';
 import { customResourceDefinitions } from '../../../sandbox/crds.js';
+import { buildImage } from '../../../sandbox/images.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { Load } from '../../../sandbox/story/load.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import { SPLIT_MIGRATIONS } from '../../../sandbox/story/split/images.js';
 import { seedServices } from '../../../sandbox/story/split/seed.js';
@@ -266,6 +270,48 @@ describe('migrations run by the operator', () => {
       (await only(VolumeSnapshotKind)) && (await only(BackupKind)),
       'backups are retained after the PcfApi is deleted',
     );
+  });
+
+  it('hold the weight at 0 while clients use what the new GraphQL schema removes, until it is approved', async () => {
+    const graphqlSchema = readFileSync('api-server/schema.graphql', 'utf8').replace(
+      /(type Service [^}]*?)\n {2}owner: String\n/,
+      '$1\n  formerOwner: String\n',
+    );
+    buildImage(`${sandbox.stateDir}/images`, { name: 'pcf-api', tag: 'without-owner', graphqlSchema });
+    const namespace = await newTenant(sandbox, 'schema');
+    const api = await TestApi.create(sandbox, namespace, {
+      strategy,
+      config: { schema_usage: { flush: '1s' } },
+    });
+    await api.ready();
+    const load = new Load({
+      ...{ port: sandbox.gatewayPort, host: `${namespace}.example.com`, caPath: sandbox.gateway.caPath },
+      query: '{ services(first: 1) { edges { node { owner } } } }',
+      headers: { 'apollographql-client-name': 'dashboard' },
+      workers: 1,
+      pauseMs: 100,
+    });
+    load.start();
+    const isUsed = async () =>
+      (await sql(api, "SELECT 1 FROM schema_usage WHERE coordinate = 'Service.owner'")).length > 0;
+    await eventually('the use is recorded', isUsed);
+
+    await api.patch({ image: image('without-owner') });
+    await api.reason('SchemaInUse');
+    await load.stop();
+    assert.match(
+      api.message(),
+      /stays at 0 since .*: Service.owner was removed, and is used by \S+ \(dashboard\), last at .*; to deliver it anyway: kubectl pcf schema approve api$/,
+    );
+    assert.deepEqual([api.status.traffic?.desiredWeight, api.status.traffic?.effectiveWeight], [100, 0]);
+    const shown = await pcf(api, 'schema', 'diff', api.name);
+    assert.match(shown, /its weight stays at 0\n.*\nService.owner was removed +\S+ +dashboard/);
+    await pcf(api, 'schema', 'approve', api.name, '--reason', 'the dashboard is retired');
+    await promoted(api, image('without-owner'));
+    const { annotations = {} } = (await api.get(PcfApiKind))!.metadata;
+    const note = JSON.parse(annotations['pcf.dev/approve-schema-note'] ?? '{}');
+    assert.deepEqual([note.reason, typeof note.by], ['the dashboard is retired', 'string']);
+    await api.remove();
   });
 
   it('report the remedy for a database without migration records, and the version for a database that is ahead', async () => {

@@ -40,6 +40,21 @@ describe('migration report in the termination message', () => {
     assert.deepEqual([parsed.outcome, parsed.retry, parsed.error?.at(-1)], ['failed', true, '…']);
   });
 
+  it('keeps at least one change of the schema that is in use, and counts the others', () => {
+    const inUse = names(5, 'Service.f').map((coordinate) => ({
+      coordinate,
+      change: `${coordinate} was removed${' '.repeat(150)}`,
+      clients: names(3, 'key:').map((name) => ({ name, lastUsedAt: '2026-11-30T00:00:00.000Z' })),
+    }));
+    const { schemaCheck, contracts } = parseFitted({
+      ...{ outcome: 'done', contracts: names(60, 'Drop'), pending: names(60, 'Drop') },
+      schemaCheck: { inUse, more: 2 },
+    });
+    assert.equal(contracts?.length, 60);
+    assert.ok(schemaCheck!.inUse.length >= 1 && schemaCheck!.inUse.length < 5);
+    assert.equal(schemaCheck!.inUse.length + (schemaCheck!.more ?? 0), 7);
+  });
+
   it('sets truncated when these lists exceed the limit, and shortens backfills before contracts and ahead', () => {
     const backfills = names(95, 'Fill');
     const contracts = names(60, 'Drop');

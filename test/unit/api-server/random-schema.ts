@@ -54,6 +54,8 @@ const PICKY = new GraphQLScalarType({
   serialize: (value) => {
     if (value === 'empty') return undefined;
     if (typeof value === 'string') return `picky ${value}`;
+    const { picky } = value as { picky?: string }; // a default value, in a printed schema
+    if (picky !== undefined) return picky;
     throw new GraphQLError('Picky serializes only strings', { extensions: { code: 'PICKY' } });
   },
   parseValue: (value) => {

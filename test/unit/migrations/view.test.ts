@@ -409,7 +409,21 @@ describe('migrationJob', () => {
 
   it('sets the lock timeout of the spec', () => {
     const api = pcfApi({ migrations: { ...migrations('Automatic'), lockTimeout: '1m30s' } });
-    const variable = make('expand', api).spec.template.spec.containers[0].env.at(-1);
-    assert.deepEqual(variable, { name: 'PCF_API__MIGRATIONS__LOCK_TIMEOUT', value: '90000ms' });
+    const { env } = make('expand', api).spec.template.spec.containers[0];
+    const variable = env.find(({ name }) => name === 'PCF_API__MIGRATIONS__LOCK_TIMEOUT');
+    assert.equal(variable?.value, '90000ms');
+  });
+
+  it('requires the check of the GraphQL schema only of expand, and not with mode Off', () => {
+    const checkOf = (stage: 'expand' | 'contract', schemaCheck?: object) => {
+      const { env } = make(stage, pcfApi({ api: { schemaCheck } as never })).spec.template.spec.containers[0];
+      return env.filter(({ name }) => name.startsWith('PCF_SCHEMA_CHECK'));
+    };
+    assert.deepEqual(checkOf('expand'), [{ name: 'PCF_SCHEMA_CHECK_WINDOW', value: '2592000000' }]);
+    assert.deepEqual(checkOf('expand', { mode: 'Warn', window: '1h', ignoreClients: ['key:a', 'b'] }), [
+      { name: 'PCF_SCHEMA_CHECK_WINDOW', value: '3600000' },
+      { name: 'PCF_SCHEMA_CHECK_IGNORE', value: '["key:a","b"]' },
+    ]);
+    assert.deepEqual([checkOf('contract'), checkOf('expand', { mode: 'Off' })], [[], []]);
   });
 });
