@@ -4,7 +4,10 @@ import { longText, shortText, time } from '../kubernetes.js';
 import { GATED_STEPS } from '../spec/windows.js';
 
 const steps = (description: string) =>
-  z.array(z.enum(GATED_STEPS)).max(GATED_STEPS.length).meta({ description, 'x-kubernetes-list-type': 'atomic' });
+  z
+    .array(z.enum(GATED_STEPS))
+    .max(GATED_STEPS.length)
+    .meta({ description, 'x-kubernetes-list-type': 'atomic' });
 
 const closure = z.strictObject({
   source: shortText.meta({ description: '`spec.windows`, or the name of a PcfWindow.' }),
