@@ -2,6 +2,7 @@
 import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
 import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
 import { podLines, roleOf } from '../../operator/dashboard/view/pod-lines.js';
+import { windowLines } from '../../operator/dashboard/view/window-lines.js';
 import type { Pod } from '../../operator/reconciler/pod-state.js';
 import { backfillText, holderText } from '../migration-text.js';
 import { age, bar, paint, table } from '../output.js';
@@ -90,21 +91,10 @@ function stepLine({ index, of, weight, waitingFor }: NonNullable<PcfApiStatus['s
   return `step ${index + 1} of ${of}: ${weight} %${waitingFor ? `, waiting for ${waitingFor}` : ''}`;
 }
 
-/** Only if they hold a step, or would without the override. */
 function windows({ windows: seen }: PcfApiStatus): string | undefined {
-  if (!seen || seen.state === 'Open') return undefined;
-  const { state, holds = [], nextChange, closedBy = [], override } = seen;
-  const held = holds.length > 0 ? `: ${holds.join(', ')} held` : '';
-  const lines = [
-    `${state}${held}${nextChange ? `, next change at ${nextChange}` : ''}`,
-    ...closedBy.map(({ source, reason, until }) =>
-      [`closed by ${source}`, until && `until ${until}`, reason && `(${reason})`].filter(Boolean).join(' '),
-    ),
-    ...(override
-      ? [`overridden until ${override.until} by ${override.by ?? 'unknown'}: ${override.reason}`]
-      : []),
-  ];
-  return lines.map((line) => `  ${line}`).join('\n');
+  return windowLines(seen)
+    ?.map((line) => `  ${line}`)
+    .join('\n');
 }
 
 function migration({ migration: seen }: PcfApiStatus, now: number): string | undefined {

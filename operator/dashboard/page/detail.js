@@ -10,6 +10,8 @@ export function detailView(detail, canAct) {
     { class: 'detail', 'data-key': `${detail.namespace}/${detail.name}` },
     hero(detail, canAct),
     detail.faults && h('p', { class: 'note warn' }, h('strong', {}, '! To fix: '), detail.faults),
+    detail.windows &&
+      h('p', { class: 'note held' }, h('strong', {}, '‖ Windows: '), detail.windows.join('; ')),
     detail.steps && detail.steps.of > 0 && stepsView(detail.steps),
     h(
       'div',

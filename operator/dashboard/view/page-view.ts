@@ -7,6 +7,7 @@ import { type EventView, timeOf } from '../event-view.js';
 import type { WeightPoint } from '../weight-history.js';
 import { figures } from './figures.js';
 import { podLines, roleOf } from './pod-lines.js';
+import { windowLines } from './window-lines.js';
 
 const EVENTS_SHOWN = 12;
 
@@ -65,6 +66,7 @@ export function detail({ api, pods, events, weights: history }: Seen) {
     analysis: status.analysis,
     migration: status.migration,
     failed: status.failed,
+    windows: windowLines(status.windows),
     faults: status.conditions?.find(({ type, status: is }) => type === 'Degraded' && is === 'True')?.message,
     history: status.history ?? [],
     figures: figures(status.history ?? []),

@@ -117,6 +117,13 @@ const cases: Record<string, Case> = {
   PcfApiWeightLimited: {
     fires: { [of('pcf_desired_weight')]: always(50), [of('pcf_effective_weight')]: always(33) },
     quiet: { [of('pcf_desired_weight')]: always(50), [of('pcf_effective_weight')]: always(50) },
+    andQuiet: [
+      {
+        [of('pcf_desired_weight')]: always(50),
+        [of('pcf_effective_weight')]: always(33),
+        [condition('Ready', 'True', 'WindowClosed')]: always(1),
+      },
+    ],
     labels: pcf,
     says: { summary: 'platform/api: the effective weight is 17 percentage points below the desired weight' },
   },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { WindowsStatus } from '../../../operator/api/v1alpha1/status/windows.js';
 import type { DeliveryRecord } from '../../../operator/api/v1alpha1/status.js';
 import { figures } from '../../../operator/dashboard/view/figures.js';
 import { detail, listRow } from '../../../operator/dashboard/view/page-view.js';
@@ -52,6 +53,33 @@ describe('dashboard view', () => {
         [80, 120_000, 'ahead'],
       ],
     );
+  });
+
+  it('detail returns the closed windows and the override, and none while they are open', () => {
+    const api = pcfApi();
+    const linesOf = (windows: WindowsStatus) => {
+      api.status = { windows };
+      return detail({ api, pods: [], events: [], weights: [] }).windows;
+    };
+    const closedBy = [
+      {
+        source: 'PcfWindow year-end',
+        holds: ['Start' as const],
+        until: at(30),
+        reason: 'x',
+        allowOverride: true,
+      },
+    ];
+    assert.deepEqual(linesOf({ state: 'Closed', holds: ['Start'], nextChange: at(30), closedBy }), [
+      `Closed: Start held, next change at ${at(30)}`,
+      `closed by PcfWindow year-end until ${at(30)} (x)`,
+    ]);
+    const override = { reason: 'INC-1', until: at(10), by: 'pcf-cli' };
+    assert.deepEqual(
+      linesOf({ state: 'Overridden', closedBy, override })?.at(-1),
+      `overridden until ${at(10)} by pcf-cli: INC-1`,
+    );
+    assert.equal(linesOf({ state: 'Open', nextChange: at(30) }), undefined);
   });
 
   it('listRow contains a weight only during a delivery', () => {

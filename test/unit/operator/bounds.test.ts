@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { parse } from 'smol-toml';
-import { customResourceSchema, type JsonSchema } from '../../../operator/api/v1alpha1/crd.js';
+import {
+  customResourceSchema,
+  type JsonSchema,
+  windowDefinition,
+} from '../../../operator/api/v1alpha1/crd.js';
 import { bareQuantity } from '../../../operator/api/v1alpha1/kubernetes.js';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { withinBounds } from '../../../operator/api/v1alpha1/status/within-bounds.js';
@@ -61,6 +65,11 @@ function unboundedFields(schema: JsonSchema, path = ''): string[] {
 describe('PcfApi schema: bounds', () => {
   it('each number, string, array and map has an upper bound', () => {
     assert.deepEqual(unboundedFields(schema), []);
+  });
+
+  it('each number, string, array and map of PcfWindow has an upper bound', () => {
+    const { openAPIV3Schema } = windowDefinition('0.1.0').spec.versions[0]!.schema;
+    assert.deepEqual(unboundedFields(openAPIV3Schema), []);
   });
 
   it('the check of this test finds a string, an array and an integer without an upper bound', () => {
