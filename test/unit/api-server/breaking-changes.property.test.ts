@@ -25,10 +25,11 @@ import {
   visit,
   visitWithTypeInfo,
 } from 'graphql';
-import { allCoordinates, breakingChanges } from '../../../api-server/graphql/usage/breaking-changes.js';
+import { breakingChanges } from '../../../api-server/graphql/usage/breaking-changes.js';
 import { coordinatesOf, type Fragments } from '../../../api-server/graphql/usage/coordinates.js';
 import { VariableUse } from '../../../api-server/graphql/usage/variable-use.js';
 import { propertyRuns } from '../../support/runner/property-runs.js';
+import { allCoordinates } from './all-coordinates.js';
 import { randomDocument } from './random-document.js';
 import { randomSchema } from './random-schema.js';
 import { changedSchema } from './random-schema-change.js';
