@@ -72,7 +72,7 @@ describe('breaking changes of random schemas', () => {
       if (process.env.PCF_TEST_RUNS) console.log(`      ${JSON.stringify(counts)}`);
       assert.ok(counts.breaking > counts.pairs / 20, `only ${counts.breaking} pairs are breaking`);
       // Only with the fixed seed: a random sample of this size can exceed the share by chance.
-      if (seed === 1) assert.ok(counts.blocked <= counts.harmless * 0.02, JSON.stringify(counts));
+      if (seed === 1) assert.ok(counts.blocked <= Math.ceil(counts.harmless * 0.02), JSON.stringify(counts));
     });
   }
 
