@@ -11,31 +11,28 @@ import {
   type GraphQLField,
   type GraphQLInputField,
   type GraphQLInputObjectType,
-  type GraphQLInputType,
   type GraphQLNamedType,
-  type GraphQLOutputType,
   type GraphQLSchema,
   getNamedType,
-  isAbstractType,
   isCompositeType,
   isEnumType,
   isInputObjectType,
   isInterfaceType,
-  isLeafType,
-  isListType,
-  isNamedType,
   isNonNullType,
   isObjectType,
   isRequiredArgument,
   isRequiredInputField,
-  isSpecifiedDirective,
-  isSpecifiedScalarType,
   isUnionType,
-  Kind,
   OperationTypeNode,
   parseType,
-  type TypeNode,
 } from 'graphql';
+import {
+  haveSameShape,
+  type Input,
+  isSafeInput,
+  isSafeOutput,
+  isSafeVariable,
+} from './type-compatibility.js';
 
 export interface BreakingChange {
   coordinate: string;
@@ -58,43 +55,6 @@ export function breakingChanges(
     if (message) found.push({ coordinate, message });
   }
   return found;
-}
-
-/**
- * All coordinates of a schema, including fragments on the possible types of an abstract type, and lists as values,
- * for which each change of a type is breaking that is breaking for any value.
- */
-export function allCoordinates(schema: GraphQLSchema): string[] {
-  const types = Object.values(schema.getTypeMap()).filter(({ name }) => !name.startsWith('__'));
-  const directives = schema.getDirectives().filter((directive) => !isSpecifiedDirective(directive));
-  return [
-    ...types.filter((type) => !isSpecifiedScalarType(type)).flatMap((type) => coordinatesIn(schema, type)),
-    ...directives.flatMap(({ name, args }) => [
-      `@${name}`,
-      ...inputsOf(args.map((argument) => `@${name}(${argument.name}:)`)),
-    ]),
-  ];
-}
-
-function coordinatesIn(schema: GraphQLSchema, type: GraphQLNamedType): string[] {
-  const own = [type.name];
-  if (isAbstractType(type)) {
-    own.push(...schema.getPossibleTypes(type).map(({ name }) => `${type.name} ... on ${name}`));
-  }
-  if (isEnumType(type)) return [...own, ...type.getValues().map(({ name }) => `${type.name}.${name}`)];
-  if (isInputObjectType(type)) {
-    return [...own, ...inputsOf(Object.keys(type.getFields()).map((name) => `${type.name}.${name}`))];
-  }
-  if (!isObjectType(type) && !isInterfaceType(type)) return own;
-  const fields = Object.values(type.getFields()).flatMap(({ name, args }) => {
-    const coordinate = `${type.name}.${name}`;
-    return [coordinate, ...inputsOf(args.map((argument) => `${coordinate}(${argument.name}:)`))];
-  });
-  return [...own, ...fields];
-}
-
-function inputsOf(coordinates: readonly string[]): string[] {
-  return coordinates.flatMap((coordinate) => [coordinate, `${coordinate} = list`]);
 }
 
 const ARGUMENT = /^(.+)\((\w+):\)$/;
@@ -203,8 +163,6 @@ function argumentBreak(
   return inputTypeBreak(coordinate, old, now);
 }
 
-type Input = GraphQLArgument | GraphQLInputField;
-
 /** A value that is neither null, a list nor a variable fits each type with the same name, also lists of it. */
 function inputTypeBreak(coordinate: string, before: Input, after: Input): string | undefined {
   return getNamedType(before.type).name === getNamedType(after.type).name
@@ -232,20 +190,6 @@ function formBreak(
         ? isSafeInput(before.type, after.type)
         : isSafeVariable(parseType(form.slice(1)), before, after);
   return isSafe ? undefined : typeChange(coordinate, before, after);
-}
-
-/** As the validation rule VariablesInAllowedPosition. A nullable variable can be null, whatever its default is. */
-function isSafeVariable(variable: TypeNode, before: Input, after: Input): boolean {
-  if (!isNonNullType(after.type) || variable.kind === Kind.NON_NULL_TYPE) return fits(variable, after.type);
-  const lostDefault = before.defaultValue !== undefined && after.defaultValue === undefined;
-  return isNonNullType(before.type) && !lostDefault && fits(variable, after.type.ofType);
-}
-
-function fits(variable: TypeNode, type: GraphQLInputType): boolean {
-  if (isNonNullType(type)) return variable.kind === Kind.NON_NULL_TYPE && fits(variable.type, type.ofType);
-  if (variable.kind === Kind.NON_NULL_TYPE) return fits(variable.type, type);
-  if (isListType(type)) return variable.kind === Kind.LIST_TYPE && fits(variable.type, type.ofType);
-  return variable.kind === Kind.NAMED_TYPE && isNamedType(type) && variable.name.value === type.name;
 }
 
 function inputOf(schema: GraphQLSchema, coordinate: string): Input | undefined {
@@ -330,30 +274,4 @@ function kindOf(type: GraphQLNamedType): string {
   if (isUnionType(type)) return 'a union';
   if (isEnumType(type)) return 'an enum';
   return isInputObjectType(type) ? 'an input object type' : 'a scalar';
-}
-
-/** Whether each result of the new type is one of the old type. */
-function isSafeOutput(from: GraphQLOutputType, to: GraphQLOutputType): boolean {
-  if (isNonNullType(from)) return isNonNullType(to) && isSafeOutput(from.ofType, to.ofType);
-  if (isNonNullType(to)) return isSafeOutput(from, to.ofType);
-  if (isListType(from)) return isListType(to) && isSafeOutput(from.ofType, to.ofType);
-  return isNamedType(to) && from.name === to.name;
-}
-
-/** Whether each value and variable of the old type is one of the new type. */
-function isSafeInput(from: GraphQLInputType, to: GraphQLInputType): boolean {
-  if (isNonNullType(from)) return isSafeInput(from.ofType, isNonNullType(to) ? to.ofType : to);
-  if (isNonNullType(to)) return false;
-  if (isListType(from)) return isListType(to) && isSafeInput(from.ofType, to.ofType);
-  return isNamedType(to) && from.name === to.name;
-}
-
-function haveSameShape(a: GraphQLOutputType, b: GraphQLOutputType): boolean {
-  if (isNonNullType(a) || isNonNullType(b)) {
-    return isNonNullType(a) && isNonNullType(b) && haveSameShape(a.ofType, b.ofType);
-  }
-  if (isListType(a) || isListType(b)) {
-    return isListType(a) && isListType(b) && haveSameShape(a.ofType, b.ofType);
-  }
-  return isLeafType(a) || isLeafType(b) ? a.name === b.name : true;
 }

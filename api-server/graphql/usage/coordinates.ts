@@ -41,11 +41,6 @@ import {
 
 export type Fragments = Readonly<Record<string, FragmentDefinitionNode>>;
 
-/** Whether a use has a coordinate in the specification. */
-export function isSchemaCoordinate(coordinate: string): boolean {
-  return !coordinate.includes(' ');
-}
-
 /**
  * Coordinates in the text of a valid operation, each once. Values of variables are not part of it, see
  * {@link VariableUse}.

@@ -25,10 +25,11 @@ import {
   visit,
   visitWithTypeInfo,
 } from 'graphql';
-import { allCoordinates, breakingChanges } from '../../../api-server/graphql/usage/breaking-changes.js';
+import { breakingChanges } from '../../../api-server/graphql/usage/breaking-changes.js';
 import { coordinatesOf, type Fragments } from '../../../api-server/graphql/usage/coordinates.js';
 import { VariableUse } from '../../../api-server/graphql/usage/variable-use.js';
 import { propertyRuns } from '../../support/runner/property-runs.js';
+import { allCoordinates } from './all-coordinates.js';
 import { randomDocument } from './random-document.js';
 import { randomSchema } from './random-schema.js';
 import { changedSchema } from './random-schema-change.js';
@@ -71,7 +72,7 @@ describe('breaking changes of random schemas', () => {
       if (process.env.PCF_TEST_RUNS) console.log(`      ${JSON.stringify(counts)}`);
       assert.ok(counts.breaking > counts.pairs / 20, `only ${counts.breaking} pairs are breaking`);
       // Only with the fixed seed: a random sample of this size can exceed the share by chance.
-      if (seed === 1) assert.ok(counts.blocked <= counts.harmless * 0.02, JSON.stringify(counts));
+      if (seed === 1) assert.ok(counts.blocked <= Math.ceil(counts.harmless * 0.02), JSON.stringify(counts));
     });
   }
 
