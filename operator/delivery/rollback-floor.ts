@@ -4,6 +4,7 @@
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { Observation, RevisionView } from './observation.js';
+import { recordWindow, withHidden } from './contract-window.js';
 import { recordBackfill } from './preparation.js';
 import { viewOf } from './revision-view.js';
 
@@ -16,7 +17,7 @@ export type Candidate = Pick<RevisionView, 'name' | 'number' | 'image'>;
 /** Whether a revision can run with the schema. */
 export function canRun(all: readonly Candidate[], schema: Schema, name: string): boolean {
   const { contracted, knownMigrations } = schema;
-  if (!contracted) return true;
+  if (!contracted || contracted.migrations.length === 0) return true; // all were restored
   const reported = canRunAfter(all, knownMigrations, name, contracted);
   if (reported !== undefined) return reported;
   // It was never migrated: its code is newer, unless it is an old image with new settings.
@@ -42,7 +43,7 @@ export function canRunAfter(
 
 /** The oldest recorded revision that can run with the schema; undefined if no contract migration was started. */
 export function rollbackFloor<T extends Candidate>(all: readonly T[], schema: Schema): T | undefined {
-  if (!schema.contracted) return undefined;
+  if (!schema.contracted?.migrations.length) return undefined;
   const byAge = all.toSorted((a, b) => (a.number ?? 0) - (b.number ?? 0));
   return byAge.find(({ name }) => canRun(all, schema, name));
 }
@@ -65,8 +66,10 @@ export function belowFloorMessage(
     );
   }
   const lacking = contracted.migrations.filter((migration) => !own[0]?.migrations.includes(migration));
+  const end = contracted.hidden?.map(({ until }) => until).toSorted().at(-1);
+  const window = contracted.purged && end ? `, which was purged after its window ended at ${end}` : '';
   return (
-    `${titleOf(rejected, name)} does not support the schema: it needs what ${lacking.join(', ')} dropped at ${contracted.at}, ` +
+    `${titleOf(rejected, name)} does not support the schema: it needs what ${lacking.join(', ')} dropped at ${contracted.at}${window}, ` +
     `and a rollback would not restore that data; the oldest supported revision is ${floor}`
   );
 }
@@ -81,10 +84,11 @@ function titleOf(candidate: Candidate | undefined, name: string): string {
  */
 export function recordSchema(
   observation: Observation,
-  position: DeliveryPosition,
+  recordedPosition: DeliveryPosition,
   now: number,
 ): DeliveryPosition {
   const { revisions } = observation;
+  const position = recordWindow(revisions, recordedPosition, now);
   const known = recordBackfill(observation, recordKnownMigrations(observation, position));
   const recorded = { ...position, knownMigrations: known.length > 0 ? known : undefined };
   const stable = revisions.find(({ name }) => name === position.stable);
@@ -93,7 +97,7 @@ export function recordSchema(
   const started = isNew ? startedContract(revisions, recorded, now) : recorded.contracted;
   if (started?.revision !== stable.name) return recorded;
   const done = stable.contract.state === 'Succeeded';
-  return { ...recorded, contracted: { ...started, ...(done ? { done } : {}) } };
+  return { ...recorded, contracted: withHidden({ ...started, ...(done ? { done } : {}) }, stable.contract) };
 }
 
 /** Once, for the revision being delivered: a later report of an old Job may concern an older schema. */
@@ -132,5 +136,6 @@ export function startedContract(
   const { number = 0, image } = viewOf(revisions, revision);
   const migrations = [...(position.contracted?.migrations ?? []), ...pendingContracts(position)];
   const at = new Date(now).toISOString();
-  return { revision, number, ...(image ? { image } : {}), migrations, at };
+  const { restores } = position.contracted ?? {};
+  return { revision, number, ...(image ? { image } : {}), migrations, at, ...(restores ? { restores } : {}) };
 }

@@ -71,6 +71,11 @@ function announceDecision(decision: Decision): Announcement {
         'ContractCancelled',
         `cancelled the contract migrations of ${decision.revision}: the delivery of ${decision.by} started during the soak`,
       );
+    case 'ContractRestored':
+      return normal(
+        'ContractRestored',
+        `restored what contract migrations ${decision.migrations.join(', ')} of ${decision.revision} dropped: they are pending again`,
+      );
     case 'Promoted':
       return normal('Promoted', `promoted ${decision.revision} to the stable revision`);
   }

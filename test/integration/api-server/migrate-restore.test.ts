@@ -224,7 +224,7 @@ describe('api-server migrate: restore after contract', () => {
     await up(url, ['contract'], narrow);
     await postgres.query('INSERT INTO amounts (id, new) VALUES (3, 80000)', url);
     const planned = await migrationPlan(await settingsOf(url), narrow, log);
-    assert.equal(planned.report.hidden?.[0]?.lost, 1);
+    assert.equal(planned.report.hidden?.find(({ migration }) => migration.startsWith('C'))?.lost, 1);
   });
 
   it('a contract that can not be reversed is reported by the plan with the reason, and drops as before', async () => {
@@ -316,11 +316,11 @@ describe('api-server migrate: restore after contract', () => {
   it('a restore that is killed by SIGKILL between COMMIT and its report has nothing to do in the next run', async () => {
     const url = await copyOf(expanded);
     await up(url, ['contract']);
-    const env = { PCF_API__DATABASE__URL: url, NODE_OPTIONS: `--import=${HOOK}`, KILL_AT_COMMIT_OF: SPLIT };
+    const env = { PCF_API__DATABASE__URL: url, NODE_OPTIONS: `--import=${HOOK}`, KILL_AT_COMMIT_OF: 'RENAME COLUMN' };
     const killed = await runRole(['migrate', 'restore', SPLIT, TABLE, '--json'], env, image);
     assert.deepEqual([killed.code, killed.stdout], [null, '']);
     const left = migrationReportSchema.parse(JSON.parse(killed.terminationMessage));
-    assert.deepEqual([left.outcome, left.running], ['running', TABLE]);
+    assert.deepEqual([left.outcome, left.running], ['running', SPLIT]);
     const again = await runRole(['migrate', 'restore', SPLIT, TABLE, '--json'], { PCF_API__DATABASE__URL: url }, image);
     assert.deepEqual([again.code, migrationReportSchema.parse(JSON.parse(again.stdout)).hidden], [EXIT.ok, undefined]);
     assert.deepEqual(await stateOf(url), OLD_SCHEMA);
