@@ -2,7 +2,6 @@
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
 import { deliveryId, fullId, stepId, undoTarget } from '../operator/delivery/plan.js';
 import { belowFloorMessage } from '../operator/delivery/rollback-floor.js';
-import { type RestoreView, restoreFor } from './undo-restore.js';
 import { REQUEST_ANNOTATIONS } from '../operator/reconciler/strategies.js';
 import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
@@ -17,6 +16,7 @@ import type { KubeObject } from '../operator/runtime/kube-types.js';
 import { type ClusterAccess, FIELD_MANAGER, getPcfApi } from './cluster.js';
 import { CliError } from './output.js';
 import { undoPatch } from './undo-patch.js';
+import { type RestoreView, restoreFor } from './undo-restore.js';
 
 export interface Done {
   /** The object after the write. */

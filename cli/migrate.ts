@@ -101,7 +101,13 @@ function statusText(migration: MigrationStatus): string {
   return known.map(([title, value]) => `${title.padEnd(13)}${value}`).join('\n');
 }
 
-function planText({ pending = [], findings = [], revision, waitingFor, irreversible = [] }: MigrationStatus): string {
+function planText({
+  pending = [],
+  findings = [],
+  revision,
+  waitingFor,
+  irreversible = [],
+}: MigrationStatus): string {
   const rows = pending.map(({ phase, name }) => [phase, name, lintOf(name)]);
   function lintOf(name: string): string {
     const found = findings.filter(({ migration }) => migration === name);
@@ -111,7 +117,9 @@ function planText({ pending = [], findings = [], revision, waitingFor, irreversi
     rows.length > 0 ? table(['PHASE', 'MIGRATION', 'LINT'], rows) : `${revision}: no pending migrations`;
   const details = findings.map(({ migration, rule, statement }) => `${migration}: ${rule}: ${statement}`);
   const permanent = irreversible.map(({ migration, reason }) => `${migration}: irreversible: ${reason}`);
-  return [plan, ...details, ...permanent, ...(waitingFor ? [`contract waits for ${waitingFor}`] : [])].join('\n');
+  return [plan, ...details, ...permanent, ...(waitingFor ? [`contract waits for ${waitingFor}`] : [])].join(
+    '\n',
+  );
 }
 
 function lintCommand(): Command {

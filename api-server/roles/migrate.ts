@@ -108,13 +108,22 @@ function humanReport(report: MigrationReport, known: KnownMigration[]): string {
   return `${[...lines, ...details, summary].join('\n')}\n`;
 }
 
-function hiddenLines({ hidden = [], irreversible = [], restored = [], purged = [] }: MigrationReport): string[] {
+function hiddenLines({
+  hidden = [],
+  irreversible = [],
+  restored = [],
+  purged = [],
+}: MigrationReport): string[] {
   return [
     ...restored.map((migration) => `restored ${migration}`),
     ...purged.map((migration) => `purged ${migration}`),
     ...hidden.flatMap(({ migration, until, objects = [], lost }) => [
       `hidden until ${until} by ${migration}: ${objects.join(', ') || 'nothing'}`,
-      ...(lost ? [`${lost} written values do not fit into what ${migration} has hidden; they are NULL after a restore`] : []),
+      ...(lost
+        ? [
+            `${lost} written values do not fit into what ${migration} has hidden; they are NULL after a restore`,
+          ]
+        : []),
     ]),
     ...irreversible.map(({ migration, reason }) => `irreversible: ${migration}: ${reason}`),
   ];

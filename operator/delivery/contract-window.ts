@@ -5,8 +5,8 @@
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { DeliveryContext } from './context.js';
 import type { ContractView, MigrationJob, RevisionView, WindowView } from './observation.js';
-import { type Candidate, canRun } from './rollback-floor.js';
 import { viewOf } from './revision-view.js';
+import { type Candidate, canRun } from './rollback-floor.js';
 
 type Schema = Pick<DeliveryPosition, 'knownMigrations' | 'contracted'>;
 
@@ -20,19 +20,19 @@ export interface WindowPlan {
 /** The end of the window, when the purge can run; undefined if nothing can be restored. */
 export function windowEnd({ contracted }: Pick<DeliveryPosition, 'contracted'>): string | undefined {
   if (!contracted?.done || contracted.purged) return undefined;
-  return contracted.hidden?.map(({ until }) => until).toSorted().at(-1);
+  return contracted.hidden
+    ?.map(({ until }) => until)
+    .toSorted()
+    .at(-1);
 }
 
 /** Whether a restore makes the schema support a revision that it does not support now. */
-export function isRestorable(
-  all: readonly Candidate[],
-  schema: Schema,
-  name: string,
-  now: number,
-): boolean {
+export function isRestorable(all: readonly Candidate[], schema: Schema, name: string, now: number): boolean {
   const end = windowEnd(schema);
   if (end === undefined || Date.parse(end) <= now) return false;
-  return !canRun(all, schema, name) && canRun(all, { ...schema, contracted: restored(schema.contracted!) }, name);
+  return (
+    !canRun(all, schema, name) && canRun(all, { ...schema, contracted: restored(schema.contracted!) }, name)
+  );
 }
 
 const NO_WINDOW: WindowView = { attempt: 1, hidden: [], restore: 'Absent', purge: 'Absent' };

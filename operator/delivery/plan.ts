@@ -16,9 +16,10 @@ import { planReplicas } from './planned-replicas.js';
 import { preparationJob, requiredApproval } from './preparation.js';
 import { deadlineLeftMs, deadlineMessage } from './progress-deadline.js';
 import { withRecordedContract, withRecords } from './recorded-position.js';
+import { recordSchema } from './recorded-schema.js';
 import { isLost, recover } from './recover.js';
 import { retire } from './retire.js';
-import { belowFloorMessage, recordSchema } from './rollback-floor.js';
+import { belowFloorMessage } from './rollback-floor.js';
 import { planRoute } from './routing.js';
 import { hasStepsLeft, promotionVerdict, stepView } from './steps.js';
 

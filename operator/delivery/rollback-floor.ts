@@ -3,12 +3,9 @@
  * code needs, so a revision can run only if its image has all contract migrations that were started.
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import type { Observation, RevisionView } from './observation.js';
-import { recordWindow, withHidden } from './contract-window.js';
-import { recordBackfill } from './preparation.js';
+import type { RevisionView } from './observation.js';
 import { viewOf } from './revision-view.js';
 
-type KnownMigrations = NonNullable<DeliveryPosition['knownMigrations']>[number];
 type Contracted = NonNullable<DeliveryPosition['contracted']>;
 type Schema = Pick<DeliveryPosition, 'knownMigrations' | 'contracted'>;
 /** The part of a revision that decides whether it can run. */
@@ -66,7 +63,10 @@ export function belowFloorMessage(
     );
   }
   const lacking = contracted.migrations.filter((migration) => !own[0]?.migrations.includes(migration));
-  const end = contracted.hidden?.map(({ until }) => until).toSorted().at(-1);
+  const end = contracted.hidden
+    ?.map(({ until }) => until)
+    .toSorted()
+    .at(-1);
   const window = contracted.purged && end ? `, which was purged after its window ended at ${end}` : '';
   return (
     `${titleOf(rejected, name)} does not support the schema: it needs what ${lacking.join(', ')} dropped at ${contracted.at}${window}, ` +
@@ -76,48 +76,6 @@ export function belowFloorMessage(
 
 function titleOf(candidate: Candidate | undefined, name: string): string {
   return candidate?.image ? `${name} (${candidate.image})` : name;
-}
-
-/**
- * Records what migration Jobs reported, because Jobs and their pods may be deleted. A contract Job that exists
- * counts as started, even if the operator was killed before the start was recorded.
- */
-export function recordSchema(
-  observation: Observation,
-  recordedPosition: DeliveryPosition,
-  now: number,
-): DeliveryPosition {
-  const { revisions } = observation;
-  const position = recordWindow(revisions, recordedPosition, now);
-  const known = recordBackfill(observation, recordKnownMigrations(observation, position));
-  const recorded = { ...position, knownMigrations: known.length > 0 ? known : undefined };
-  const stable = revisions.find(({ name }) => name === position.stable);
-  if (!stable?.contract || stable.contract.state === 'Absent') return recorded;
-  const isNew = pendingContracts(recorded).length > 0;
-  const started = isNew ? startedContract(revisions, recorded, now) : recorded.contracted;
-  if (started?.revision !== stable.name) return recorded;
-  const done = stable.contract.state === 'Succeeded';
-  return { ...recorded, contracted: withHidden({ ...started, ...(done ? { done } : {}) }, stable.contract) };
-}
-
-/** Once, for the revision being delivered: a later report of an old Job may concern an older schema. */
-function recordKnownMigrations(
-  { revisions, unrecorded = [] }: Observation,
-  { update, contracted, knownMigrations = [] }: DeliveryPosition,
-): KnownMigrations[] {
-  const names = [...revisions.map(({ name }) => name), ...unrecorded];
-  const retained = knownMigrations.filter(({ revision }) => names.includes(revision));
-  const canary = revisions.find(({ name }) => name === update);
-  const before = retained.find(({ revision }) => revision === update);
-  if (!canary || (before && !(before.unreported && canary.contracts))) return retained;
-  const backfill = canary.backfill ? { backfill: true } : {};
-  if (canary.unreported) {
-    return [...retained, { revision: canary.name, migrations: [], unreported: true, ...backfill }];
-  }
-  if (!canary.contracts) return retained;
-  const past = contracted?.migrations.filter((migration) => !canary.ahead?.includes(migration)) ?? [];
-  const migrations = [...new Set([...canary.contracts, ...past])];
-  return [...retained.filter((one) => one !== before), { revision: canary.name, migrations, ...backfill }];
 }
 
 /** Contract migrations of the stable revision that were not started. */

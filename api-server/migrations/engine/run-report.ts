@@ -97,7 +97,15 @@ function reportOf(
   cause: unknown,
   durationMs: number,
 ): MigrationReport {
-  const { before, now, phases, backfill, running, lockHolder: holder, findings: informational = [] } = progress;
+  const {
+    before,
+    now,
+    phases,
+    backfill,
+    running,
+    lockHolder: holder,
+    findings: informational = [],
+  } = progress;
   const { hidden, irreversible, restored, purged } = progress;
   const knownNames = new Set(known.map(({ name }) => name));
   const pending = [...knownNames].filter((name) => !now.includes(name));

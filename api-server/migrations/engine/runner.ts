@@ -5,10 +5,10 @@ import type { Settings } from '../../config/schema.js';
 import { version } from '../../config/version.js';
 import type { LintHistory } from '../../migration-lint/lint.js';
 import type { Logger } from '../../observability/logging/logger.js';
-import { backfillProgress, createBackfills, runBackfill } from './backfill.js';
-import type { BackfillSpec } from './backfill-batch.js';
 import { hideContract, recordValidation, reportIrreversible } from '../reversible/contract.js';
 import { reportHidden } from '../reversible/hidden-changes.js';
+import { backfillProgress, createBackfills, runBackfill } from './backfill.js';
+import type { BackfillSpec } from './backfill-batch.js';
 import { tablesToLock } from './blockers.js';
 import { withLint } from './gate.js';
 import {
@@ -24,7 +24,12 @@ import { dynamicFindings, historyBefore } from './lint-migrations.js';
 import { type BlockerWatch, runHolder } from './lock-holder.js';
 import { withLockRetries } from './lock-retries.js';
 import { openLockedSession, watchBlockers } from './locked-session.js';
-import { type MigrationSession, openSession, resetSession, type SessionTimeouts } from './migration-session.js';
+import {
+  type MigrationSession,
+  openSession,
+  resetSession,
+  type SessionTimeouts,
+} from './migration-session.js';
 import { preflight, selectPending } from './preflight.js';
 import { names, type Progress, type RunResult, runWithReport } from './run-report.js';
 
@@ -94,7 +99,13 @@ export function migrationPlan(
 }
 
 async function runLocked(settings: Settings, known: KnownMigration[], progress: Progress, log: Logger) {
-  await using session = await openLockedSession(settings, known, progress, log, timeoutsOf(settings, 'expand'));
+  await using session = await openLockedSession(
+    settings,
+    known,
+    progress,
+    log,
+    timeoutsOf(settings, 'expand'),
+  );
   const { runner } = session;
   const applied = await readHistory(runner);
   progress.before = names(applied);

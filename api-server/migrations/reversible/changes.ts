@@ -48,13 +48,17 @@ export function changesOf(statements: readonly Statement[]): Change[] {
   return statements.flatMap((statement) => {
     if (statement.kind === 'DropStmt') return dropped(statement);
     if (statement.kind === 'AlterTableStmt') return altered(statement);
-    throw irreversible(statement, 'only drops, SET NOT NULL, DROP DEFAULT and VALIDATE CONSTRAINT are reversible');
+    throw irreversible(
+      statement,
+      'only drops, SET NOT NULL, DROP DEFAULT and VALIDATE CONSTRAINT are reversible',
+    );
   });
 }
 
 function dropped(statement: Statement): Change[] {
   const { removeType, behavior, missing_ok: missingOk = false, objects = [] } = statement.body;
-  if (behavior === 'DROP_CASCADE') throw irreversible(statement, 'CASCADE drops objects that it does not name');
+  if (behavior === 'DROP_CASCADE')
+    throw irreversible(statement, 'CASCADE drops objects that it does not name');
   return objects.map((object: Tree): Change => {
     const parts = texts(object.List?.items ?? object.TypeName?.names);
     if (removeType === 'OBJECT_TRIGGER') {
@@ -67,7 +71,10 @@ function dropped(statement: Statement): Change[] {
     if (routine && objects.length === 1) {
       return { kind: 'routine', type: routine, statement: routineText(statement), missingOk };
     }
-    throw irreversible(statement, routine ? 'use one statement per function' : 'this kind of object can not be hidden');
+    throw irreversible(
+      statement,
+      routine ? 'use one statement per function' : 'this kind of object can not be hidden',
+    );
   });
 }
 
@@ -90,7 +97,8 @@ function altered(statement: Statement): Change[] {
   return commandsOf(statement.body).map((command): Change => {
     const { subtype, name, behavior, def } = command;
     const missingOk = Boolean(command.missing_ok || isTableOptional);
-    if (behavior === 'DROP_CASCADE') throw irreversible(statement, 'CASCADE drops objects that it does not name');
+    if (behavior === 'DROP_CASCADE')
+      throw irreversible(statement, 'CASCADE drops objects that it does not name');
     switch (subtype) {
       case 'AT_DropColumn':
         return { kind: 'column', table, column: name, missingOk };

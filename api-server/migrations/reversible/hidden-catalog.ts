@@ -93,7 +93,11 @@ export interface TriggerRow {
   enabled: string;
 }
 
-export async function readTrigger(query: Query, table: number, name: string): Promise<TriggerRow | undefined> {
+export async function readTrigger(
+  query: Query,
+  table: number,
+  name: string,
+): Promise<TriggerRow | undefined> {
   const [row] = await withoutSearchPath(query, () =>
     query(
       `SELECT oid::int8::float8 AS oid, pg_get_triggerdef(oid) AS definition, tgenabled AS enabled
@@ -178,7 +182,8 @@ export async function readDependents(
       [catalog, oid, column],
     );
   return rows.map(({ description, ...row }) => ({
-    key: row.catalog === 'pg_rewrite' ? keyOf('pg_class', row.owner ?? 0) : keyOf(row.catalog, row.oid, row.sub),
+    key:
+      row.catalog === 'pg_rewrite' ? keyOf('pg_class', row.owner ?? 0) : keyOf(row.catalog, row.oid, row.sub),
     within: keyOf('pg_class', row.owner ?? 0),
     description,
   }));

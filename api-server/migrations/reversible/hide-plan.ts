@@ -165,7 +165,9 @@ class HidePlanner {
       );
     }
     if (relation.kind === 'p' && row.type === 'f') {
-      throw new IrreversibleError(`${title} is a foreign key of a partitioned table, which can't be NOT VALID`);
+      throw new IrreversibleError(
+        `${title} is a foreign key of a partitioned table, which can't be NOT VALID`,
+      );
     }
     this.#handled.add(catalog.keyOf('pg_constraint', row.oid));
     const notValid = row.definition.endsWith(' NOT VALID') ? '' : ' NOT VALID';
@@ -220,7 +222,9 @@ class HidePlanner {
   /** Indexes, constraints and owned sequences of a table move with it. */
   async #object({ type, name, missingOk }: Change & { kind: 'object' }): Promise<void> {
     const isType = type === 'TYPE' || type === 'DOMAIN';
-    const row = isType ? await catalog.readType(this.query, name) : await catalog.readRelation(this.query, name);
+    const row = isType
+      ? await catalog.readType(this.query, name)
+      : await catalog.readRelation(this.query, name);
     const title = `${type.toLowerCase()} ${row?.name ?? name}`;
     if (!row) return this.#missing(title, missingOk);
     const classOf = isType ? 'pg_type' : 'pg_class';
@@ -305,7 +309,12 @@ class HidePlanner {
   /** The DROP would fail because of them, and the purge as well. */
   async #refuseDependents(classOf: string, oid: number, column: number, title: string): Promise<void> {
     const own = catalog.keyOf('pg_class', oid);
-    for (const { key, within, description } of await catalog.readDependents(this.query, classOf, oid, column)) {
+    for (const { key, within, description } of await catalog.readDependents(
+      this.query,
+      classOf,
+      oid,
+      column,
+    )) {
       // PostgreSQL drops a constraint of the table with its column.
       if (this.#handled.has(key) || this.#handled.has(within)) continue;
       if (within === own && key.startsWith('pg_constraint')) continue;

@@ -82,10 +82,7 @@ export async function runWithLockLimit(
   }
 }
 
-export async function inTransaction<T>(
-  runner: QueryRunner,
-  work: (query: Query) => Promise<T>,
-): Promise<T> {
+export async function inTransaction<T>(runner: QueryRunner, work: (query: Query) => Promise<T>): Promise<T> {
   await runner.startTransaction();
   try {
     const result = await work(queryOf(runner));

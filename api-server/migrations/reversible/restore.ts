@@ -6,9 +6,9 @@ import { sqlState } from '../../database/pool/connection-errors.js';
 import type { Logger } from '../../observability/logging/logger.js';
 import { readHistory, removeApplied } from '../engine/history.js';
 import type { KnownMigration } from '../engine/known-migrations.js';
-import type { LockedTable } from '../engine/locked-tables.js';
 import { withLockRetries } from '../engine/lock-retries.js';
 import { openLockedSession, watchBlockers } from '../engine/locked-session.js';
+import type { LockedTable } from '../engine/locked-tables.js';
 import type { SessionTimeouts } from '../engine/migration-session.js';
 import { RefusedError } from '../engine/refused-error.js';
 import { names, type Progress, type RunResult, runWithReport } from '../engine/run-report.js';
@@ -69,7 +69,8 @@ export function selectRestored(
         : `${name} can't be restored: it ran without a window, or it is irreversible; restore a backup`,
     );
   }
-  const oldest = requested.length > 0 ? hidden.findIndex(({ migration }) => requested.includes(migration)) : 0;
+  const oldest =
+    requested.length > 0 ? hidden.findIndex(({ migration }) => requested.includes(migration)) : 0;
   return oldest < 0 ? [] : hidden.slice(oldest).toReversed();
 }
 
@@ -94,7 +95,14 @@ function runHidden(
         log.info({ migration }, outcome === 'restored' ? 'restore starts' : 'purge starts');
         await (outcome === 'restored' ? restoreOne : purgeOne)(runner, change, timeouts);
       };
-      await withLockRetries(session, settings, { tables: locked(change), timeouts, run }, progress, watch, log);
+      await withLockRetries(
+        session,
+        settings,
+        { tables: locked(change), timeouts, run },
+        progress,
+        watch,
+        log,
+      );
       progress[outcome] = [...progress[outcome], migration];
       if (outcome === 'restored') progress.now = progress.now.filter((name) => name !== migration);
       progress.running = undefined;

@@ -70,7 +70,9 @@ async function reversibleContract(
 function backfillsBefore({ name }: KnownMigration, known: readonly KnownMigration[]): BackfillSpec[] {
   return known
     .filter((one) => one.phase === 'backfill' && one.name.slice(-13) < name.slice(-13))
-    .flatMap(({ migration }) => (new migration() as MigrationInterface & { backfill?: BackfillSpec }).backfill ?? []);
+    .flatMap(
+      ({ migration }) => (new migration() as MigrationInterface & { backfill?: BackfillSpec }).backfill ?? [],
+    );
 }
 
 /** Keys of the declaration are table names as in the statements, with or without quotes and schema. */
@@ -82,7 +84,8 @@ function declaredFor(
   const plain = table.replaceAll('"', '');
   for (const [name, columns] of Object.entries(restore)) {
     const written = name.replaceAll('"', '');
-    if (written === plain || `public.${written}` === plain || written === `public.${plain}`) return columns[column];
+    if (written === plain || `public.${written}` === plain || written === `public.${plain}`)
+      return columns[column];
   }
   return undefined;
 }
@@ -90,7 +93,9 @@ function declaredFor(
 /** A restored value must be computed from what the new version writes. */
 function refuseReadsOfDropped(changes: Change[], expressions: ReadonlyMap<string, RestoreExpression>): void {
   for (const { table, column, reads } of columnsWith(changes, expressions)) {
-    const dropped = changes.find((one) => one.kind === 'column' && one.table === table && reads.includes(one.column));
+    const dropped = changes.find(
+      (one) => one.kind === 'column' && one.table === table && reads.includes(one.column),
+    );
     if (dropped?.kind !== 'column') continue;
     throw new IrreversibleError(
       `\`restore\` of ${column} reads ${dropped.column}, which the same migration drops; compute it from the columns of the new version`,
@@ -111,7 +116,9 @@ function columnsWith(changes: Change[], expressions: ReadonlyMap<string, Restore
  * stale rows after a restore.
  */
 function refuseUnmaintained(changes: Change[], expressions: ReadonlyMap<string, RestoreExpression>): void {
-  const tables = new Set(changes.flatMap((one) => (one.kind === 'object' && one.type === 'TABLE' ? one.name : [])));
+  const tables = new Set(
+    changes.flatMap((one) => (one.kind === 'object' && one.type === 'TABLE' ? one.name : [])),
+  );
   const trigger = changes.find((one) => one.kind === 'trigger' && !tables.has(one.table));
   if (trigger?.kind !== 'trigger') return;
   for (const change of changes) {

@@ -7,10 +7,18 @@ import { pathToFileURL } from 'node:url';
 import pg from 'pg';
 import { pino } from 'pino';
 import { loadSettings } from '../../../api-server/config/load.js';
-import { type KnownMigration, knownMigrations } from '../../../api-server/migrations/engine/known-migrations.js';
+import {
+  type KnownMigration,
+  knownMigrations,
+} from '../../../api-server/migrations/engine/known-migrations.js';
 import { migrateUp, migrationPlan } from '../../../api-server/migrations/engine/runner.js';
 import { migratePurge, migrateRestore } from '../../../api-server/migrations/reversible/restore.js';
-import { EXIT, type MigrationPhase, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
+import {
+  EXIT,
+  type MigrationPhase,
+  type MigrationReport,
+  migrationReportSchema,
+} from '../../../contract/image.js';
 import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { makeImage, migrationFile, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
@@ -56,7 +64,11 @@ const MIGRATIONS = {
       await runner.query('ALTER TABLE services DROP COLUMN owner, DROP COLUMN repository');
     }
   }\n${SPLIT}.phase = 'contract';\n`,
-  '1795380000004-drop-table.js': migrationFile(TABLE, ['DROP VIEW note_texts', 'DROP TABLE notes'], 'contract'),
+  '1795380000004-drop-table.js': migrationFile(
+    TABLE,
+    ['DROP VIEW note_texts', 'DROP TABLE notes'],
+    'contract',
+  ),
 };
 /** Columns, tables, views, routines and triggers of version 1 that contract drops. */
 const STATE = `SELECT
@@ -134,7 +146,10 @@ describe('api-server migrate: restore after contract', () => {
       expanded,
     );
     await up(expanded, ['expand', 'backfill']);
-    await postgres.query("UPDATE services SET url = split_part(repository, '#', 1), branch = split_part(repository, '#', 2)", expanded);
+    await postgres.query(
+      "UPDATE services SET url = split_part(repository, '#', 1), branch = split_part(repository, '#', 2)",
+      expanded,
+    );
     await postgres.query("INSERT INTO notes VALUES (1, 'kept')", expanded);
   });
   after(() => {
@@ -145,15 +160,24 @@ describe('api-server migrate: restore after contract', () => {
   it('an old version reads and writes every row after contract, writes of the new version, and restore', async () => {
     const url = await copyOf(expanded);
     const contract = await up(url, ['contract']);
-    assert.deepEqual(contract.hidden?.map(({ migration }) => migration), [SPLIT, TABLE]);
+    assert.deepEqual(
+      contract.hidden?.map(({ migration }) => migration),
+      [SPLIT, TABLE],
+    );
     assert.equal(contract.irreversible, undefined);
     assert.deepEqual(await stateOf(url), HIDDEN);
 
-    const rows = await postgres.query<{ id: string; name: string }>('SELECT id, name FROM services ORDER BY name', url);
+    const rows = await postgres.query<{ id: string; name: string }>(
+      'SELECT id, name FROM services ORDER BY name',
+      url,
+    );
     const model = new Map(
-      (await postgres.query<{ id: string; owner: string; repository: string }>('SELECT id, owner, repository FROM services', expanded)).map(
-        ({ id, owner, repository }) => [id, { owner, repository }],
-      ),
+      (
+        await postgres.query<{ id: string; owner: string; repository: string }>(
+          'SELECT id, owner, repository FROM services',
+          expanded,
+        )
+      ).map(({ id, owner, repository }) => [id, { owner, repository }]),
     );
     // Rows without a change of these columns retain the text after the second "#", which the expression can't compute.
     const [renamed, moved, touched, removed] = rows.map(({ id }) => id) as [string, string, string, string];
@@ -174,7 +198,10 @@ describe('api-server migrate: restore after contract', () => {
     assert.deepEqual(restored.restored, [TABLE, SPLIT]);
     assert.deepEqual(restored.contracts, [SPLIT, TABLE], 'contract is pending again');
     assert.deepEqual(await stateOf(url), OLD_SCHEMA);
-    const found = await postgres.query<{ id: string; owner: string; repository: string }>('SELECT id, owner, repository FROM services', url);
+    const found = await postgres.query<{ id: string; owner: string; repository: string }>(
+      'SELECT id, owner, repository FROM services',
+      url,
+    );
     assert.deepEqual(new Map(found.map(({ id, owner, repository }) => [id, { owner, repository }])), model);
     assert.deepEqual(await postgres.query('SELECT note FROM note_texts', url), [{ note: 'kept' }]);
     // The trigger of expand is back: what the old version writes is valid for the new version.
@@ -184,14 +211,21 @@ describe('api-server migrate: restore after contract', () => {
     );
     assert.deepEqual(both, { team: 'o', url: 'x', branch: 'y' });
 
-    assert.equal((await restore(url, [SPLIT, TABLE])).outcome, 'nothing', 'a repeated restore has nothing to do');
+    assert.equal(
+      (await restore(url, [SPLIT, TABLE])).outcome,
+      'nothing',
+      'a repeated restore has nothing to do',
+    );
     const again = await up(url, ['contract']);
     assert.deepEqual([again.applied, again.hidden?.length], [[SPLIT, TABLE], 2]);
     assert.deepEqual((await purge(url, true)).purged, [SPLIT, TABLE]);
     assert.deepEqual(await stateOf(url), PURGED);
     const refused = await restore(url, [SPLIT]);
     assert.equal(refused.outcome, 'refused');
-    assert.match(refused.error ?? '', /DropColumns1795380000003 can't be restored: what it dropped was purged at 2/);
+    assert.match(
+      refused.error ?? '',
+      /DropColumns1795380000003 can't be restored: what it dropped was purged at 2/,
+    );
   });
 
   it('purge waits for the end of the window, and verify ignores what is hidden', async () => {
@@ -201,18 +235,28 @@ describe('api-server migrate: restore after contract', () => {
     assert.deepEqual(await stateOf(url), HIDDEN);
     const verified = await runRole(['migrate', 'verify'], { PCF_API__DATABASE__URL: url }, image);
     assert.doesNotMatch(verified.stdout, /pcf_hidden|schema_hidden/);
-    await postgres.query("UPDATE schema_hidden SET until = now() - interval '1 s' WHERE migration = $1", url, [SPLIT]);
+    await postgres.query(
+      "UPDATE schema_hidden SET until = now() - interval '1 s' WHERE migration = $1",
+      url,
+      [SPLIT],
+    );
     assert.deepEqual((await purge(url)).purged, [SPLIT]);
   });
 
   it('a value that a hidden column can not store becomes NULL, is counted, and does not fail the write', async () => {
     const url = await copyOf(expanded);
     const narrow = await imageOf({
-      '1795380000005-a.js': migrationFile('A1795380000005', ['CREATE TABLE amounts (id int PRIMARY KEY, old smallint, new bigint)']),
+      '1795380000005-a.js': migrationFile('A1795380000005', [
+        'CREATE TABLE amounts (id int PRIMARY KEY, old smallint, new bigint)',
+      ]),
       '1795380000006-b.js': `export class B1795380000006 {
         backfill = { table: 'amounts', key: 'id', set: 'new = old::bigint', where: 'new IS NULL AND old IS NOT NULL' }; async up() {} }
         B1795380000006.phase = 'backfill';\n`,
-      '1795380000007-c.js': migrationFile('C1795380000007', ['ALTER TABLE amounts DROP COLUMN old'], 'contract'),
+      '1795380000007-c.js': migrationFile(
+        'C1795380000007',
+        ['ALTER TABLE amounts DROP COLUMN old'],
+        'contract',
+      ),
     });
     await up(url, ['expand', 'backfill', 'contract'], narrow);
     await postgres.query('INSERT INTO amounts (id, new) VALUES (1, 7), (2, 70000)', url);
@@ -230,19 +274,38 @@ describe('api-server migrate: restore after contract', () => {
   it('a contract that can not be reversed is reported by the plan with the reason, and drops as before', async () => {
     const url = await copyOf(expanded);
     const mixed = await imageOf({
-      '1795380000005-a.js': migrationFile('A1795380000005', ['CREATE TABLE parents (id int PRIMARY KEY, code int NOT NULL)']),
-      '1795380000006-b.js': migrationFile('B1795380000006', ['ALTER TABLE parents DROP COLUMN code'], 'contract'),
-      '1795380000007-c.js': migrationFile('C1795380000007', ["DELETE FROM services WHERE name = 's1'"], 'contract'),
+      '1795380000005-a.js': migrationFile('A1795380000005', [
+        'CREATE TABLE parents (id int PRIMARY KEY, code int NOT NULL)',
+      ]),
+      '1795380000006-b.js': migrationFile(
+        'B1795380000006',
+        ['ALTER TABLE parents DROP COLUMN code'],
+        'contract',
+      ),
+      '1795380000007-c.js': migrationFile(
+        'C1795380000007',
+        ["DELETE FROM services WHERE name = 's1'"],
+        'contract',
+      ),
     });
     await up(url, ['expand', 'backfill'], mixed);
     const { report: plan } = await migrationPlan(await settingsOf(url), mixed, log, ['contract']);
-    assert.deepEqual(plan.irreversible?.map(({ migration }) => migration), ['B1795380000006', 'C1795380000007']);
-    assert.match(plan.irreversible?.[0]?.reason ?? '', /code is NOT NULL without a default.*declare `restore`/);
+    assert.deepEqual(
+      plan.irreversible?.map(({ migration }) => migration),
+      ['B1795380000006', 'C1795380000007'],
+    );
+    assert.match(
+      plan.irreversible?.[0]?.reason ?? '',
+      /code is NOT NULL without a default.*declare `restore`/,
+    );
     assert.match(plan.irreversible?.[1]?.reason ?? '', /^DELETE FROM services WHERE name = 's1': only drops/);
     const contract = await up(url, ['contract'], mixed);
     assert.deepEqual(contract.irreversible, plan.irreversible);
     const refused = await restore(url, ['B1795380000006'], mixed);
-    assert.match(refused.error ?? '', /B1795380000006 can't be restored: it ran without a window, or it is irreversible/);
+    assert.match(
+      refused.error ?? '',
+      /B1795380000006 can't be restored: it ran without a window, or it is irreversible/,
+    );
     const restored = await restore(url, [SPLIT, TABLE], mixed);
     assert.deepEqual(restored.restored, [TABLE, SPLIT], 'the others can be restored');
   });
@@ -253,9 +316,16 @@ describe('api-server migrate: restore after contract', () => {
     await postgres.query('ALTER TABLE services ADD COLUMN owner int', url);
     const refused = await restore(url);
     assert.equal(refused.outcome, 'refused');
-    assert.match(refused.error ?? '', /a newer object has the name of a hidden one: column "owner" of relation "services" already exists/);
+    assert.match(
+      refused.error ?? '',
+      /a newer object has the name of a hidden one: column "owner" of relation "services" already exists/,
+    );
     await postgres.query('ALTER TABLE services DROP COLUMN owner', url);
-    assert.deepEqual((await restore(url)).restored, [SPLIT], 'the transaction of the newer migration was committed');
+    assert.deepEqual(
+      (await restore(url)).restored,
+      [SPLIT],
+      'the transaction of the newer migration was committed',
+    );
   });
 
   it('two concurrent runs restore once, and requests stall for less than lock_timeout while a reader blocks it', async () => {
@@ -281,7 +351,12 @@ describe('api-server migrate: restore after contract', () => {
   });
 
   for (const { command, from, expected, run } of [
-    { command: 'up --phase contract', from: 'expanded', expected: HIDDEN, run: (url: string) => runUp(url, ['contract']) },
+    {
+      command: 'up --phase contract',
+      from: 'expanded',
+      expected: HIDDEN,
+      run: (url: string) => runUp(url, ['contract']),
+    },
     { command: 'restore', from: 'contracted', expected: OLD_SCHEMA, run: (url: string) => restore(url) },
     { command: 'purge --now', from: 'contracted', expected: PURGED, run: (url: string) => purge(url, true) },
   ]) {
@@ -309,20 +384,35 @@ describe('api-server migrate: restore after contract', () => {
       };
       await Promise.all([1, 2, 3, 4].map(loseConnections));
       assert.ok(statement > 20, `only ${statement} statements`);
-      assert.deepEqual([...states].sort(), [0, 1, 2], 'connections were lost before, between and after the migrations');
+      assert.deepEqual(
+        [...states].sort(),
+        [0, 1, 2],
+        'connections were lost before, between and after the migrations',
+      );
     });
   }
 
   it('a restore that is killed by SIGKILL between COMMIT and its report has nothing to do in the next run', async () => {
     const url = await copyOf(expanded);
     await up(url, ['contract']);
-    const env = { PCF_API__DATABASE__URL: url, NODE_OPTIONS: `--import=${HOOK}`, KILL_AT_COMMIT_OF: 'RENAME COLUMN' };
+    const env = {
+      PCF_API__DATABASE__URL: url,
+      NODE_OPTIONS: `--import=${HOOK}`,
+      KILL_AT_COMMIT_OF: 'RENAME COLUMN',
+    };
     const killed = await runRole(['migrate', 'restore', SPLIT, TABLE, '--json'], env, image);
     assert.deepEqual([killed.code, killed.stdout], [null, '']);
     const left = migrationReportSchema.parse(JSON.parse(killed.terminationMessage));
     assert.deepEqual([left.outcome, left.running], ['running', SPLIT]);
-    const again = await runRole(['migrate', 'restore', SPLIT, TABLE, '--json'], { PCF_API__DATABASE__URL: url }, image);
-    assert.deepEqual([again.code, migrationReportSchema.parse(JSON.parse(again.stdout)).hidden], [EXIT.ok, undefined]);
+    const again = await runRole(
+      ['migrate', 'restore', SPLIT, TABLE, '--json'],
+      { PCF_API__DATABASE__URL: url },
+      image,
+    );
+    assert.deepEqual(
+      [again.code, migrationReportSchema.parse(JSON.parse(again.stdout)).hidden],
+      [EXIT.ok, undefined],
+    );
     assert.deepEqual(await stateOf(url), OLD_SCHEMA);
   });
 

@@ -224,7 +224,14 @@ const windowHistory = fc.record({
   with: settings,
   windowMs: fc.constantFrom(1_000, 60_000, 86_400_000),
   steps: fc
-    .array(fc.oneof({ weight: 3, arbitrary: wholeDelivery }, step.map((one) => [one]), windowEvent), { maxLength: 40 })
+    .array(
+      fc.oneof(
+        { weight: 3, arbitrary: wholeDelivery },
+        step.map((one) => [one]),
+        windowEvent,
+      ),
+      { maxLength: 40 },
+    )
     .map((all) => all.flat()),
 });
 
