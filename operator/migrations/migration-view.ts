@@ -246,6 +246,7 @@ function contractView(
   const isHooks = hook?.state === 'Failed' || hook?.state === 'Running' || job.state === 'Absent';
   const latest = ended.job && !(isHooks && isRestored) ? ended.job : isHooks ? hook : job;
   const stage = latest === ended.job ? ended.stage : latest === job ? 'contract' : 'hook';
+  const report = ended.job?.report ?? job.report;
   return {
     contract: {
       state: isRestored ? 'Absent' : job.state === 'Lost' ? 'Succeeded' : job.state,
@@ -253,7 +254,7 @@ function contractView(
       attempt: hook?.attempt ?? last + 1,
       ...(window ? { window } : {}),
     },
-    ...(job.report ? { report: job.report } : {}),
+    ...(report ? { report } : {}),
     ...(latest?.error ? { contractError: latest.error } : {}),
     ...(latest && latest.state !== 'Absent' ? { stage, job: latest.name } : {}),
   };

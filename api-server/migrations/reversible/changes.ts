@@ -90,7 +90,7 @@ function routineText({ text }: Statement): string {
 
 function altered(statement: Statement): Change[] {
   const { relation, objtype, missing_ok: isTableOptional } = statement.body;
-  if (objtype !== 'OBJECT_TABLE' || relation?.inh === false) {
+  if (objtype !== 'OBJECT_TABLE' || !relation?.inh) {
     throw irreversible(statement, 'only ALTER TABLE, without ONLY, is reversible');
   }
   const table = quoteName([relation.schemaname, relation.relname].filter(Boolean));

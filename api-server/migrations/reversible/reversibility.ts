@@ -81,13 +81,16 @@ function declaredFor(
   table: string,
   column: string,
 ): string | undefined {
-  const plain = table.replaceAll('"', '');
   for (const [name, columns] of Object.entries(restore)) {
-    const written = name.replaceAll('"', '');
-    if (written === plain || `public.${written}` === plain || written === `public.${plain}`)
+    const [written, dropped] = [plain(name), plain(table)];
+    if (written === dropped || `public.${written}` === dropped || written === `public.${dropped}`)
       return columns[column];
   }
   return undefined;
+}
+
+function plain(name: string): string {
+  return name.replaceAll('"', '');
 }
 
 /** A restored value must be computed from what the new version writes. */
@@ -124,12 +127,12 @@ function refuseUnmaintained(changes: Change[], expressions: ReadonlyMap<string, 
   for (const change of changes) {
     if (change.kind === 'column' && !expressions.has(columnKey(change.table, change.column))) {
       throw new IrreversibleError(
-        `the trigger ${trigger.name}, which it drops, may fill ${change.table}.${change.column}: declare \`restore\` for this column`,
+        `the trigger ${trigger.name}, which it drops, may fill ${plain(change.table)}.${change.column}: declare \`restore\` for this column`,
       );
     }
     if (change.kind === 'object' && change.type === 'TABLE') {
       throw new IrreversibleError(
-        `the trigger ${trigger.name}, which it drops, may fill the table ${change.name}, and rows of a table can't be restored by an expression`,
+        `the trigger ${trigger.name}, which it drops, may fill the table ${plain(change.name)}, and rows of a table can't be restored by an expression`,
       );
     }
   }
