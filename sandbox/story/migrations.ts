@@ -198,6 +198,14 @@ export class MigrationsStory extends Scenario {
       `compared ${wrong?.rows.toLocaleString('en')} rows: ${wrong?.stale} differ in the old column and the new ones`,
     );
     this.expect(wrong?.stale === 0, `${wrong?.stale} rows are stale after the restore`);
+    const values = [[...writers.written.keys()], [...writers.written.values()]];
+    // The new version writes the URL, the old one the restored column.
+    const [lost] = await this.sql<{ count: number }>(
+      `SELECT count(*)::int AS count FROM services JOIN unnest($1::uuid[], $2::text[]) AS w (id, text) USING (id)
+       WHERE text NOT IN (repository_url, repository)`,
+      values,
+    );
+    this.expect(lost?.count === 0, `${lost?.count} writes were lost during the undo`);
     await this.measure('after the undo', { [OLD]: 100 });
     await this.write('after-restore');
   }
