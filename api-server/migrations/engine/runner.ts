@@ -5,7 +5,12 @@ import type { Settings } from '../../config/schema.js';
 import { version } from '../../config/version.js';
 import type { LintHistory } from '../../migration-lint/lint.js';
 import type { Logger } from '../../observability/logging/logger.js';
-import { hideContract, recordValidation, reportIrreversible } from '../reversible/contract.js';
+import {
+  hideContract,
+  recordValidation,
+  refuseDropsOfRead,
+  reportIrreversible,
+} from '../reversible/contract.js';
 import { reportHidden } from '../reversible/hidden-changes.js';
 import { backfillProgress, createBackfills, runBackfill } from './backfill.js';
 import type { BackfillSpec } from './backfill-batch.js';
@@ -116,6 +121,7 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   progress.backfill = await recordedBackfill(runner, applied, known);
   await using watch = await watchBlockers(session, settings, progress);
   const contracts = selectPending(applied, known, ['contract']);
+  if (progress.phases.includes('contract')) await refuseDropsOfRead(runner, contracts);
   for (const migration of selectPending(applied, known, progress.phases)) {
     progress.running = migration.name;
     progress.reportProgress();

@@ -5,10 +5,12 @@ import type { Applied } from '../engine/history.js';
 import type { KnownMigration } from '../engine/known-migrations.js';
 import type { SessionTimeouts } from '../engine/migration-session.js';
 import { selectPending } from '../engine/preflight.js';
+import { RefusedError } from '../engine/refused-error.js';
 import { IrreversibleError } from './changes.js';
-import { createHiddenTable, recordHidden } from './hidden-changes.js';
+import { createHiddenTable, readHidden, recordHidden } from './hidden-changes.js';
 import { applyHidden, irreversibleHere } from './hide.js';
-import { reversibilityOf } from './reversibility.js';
+import { EMPTY_PLAN } from './hide-plan-builder.js';
+import { namesDropped, reversibilityOf } from './reversibility.js';
 
 /**
  * `hidden`: the migration ran reversibly. `only-validates`: it must run as without a window, because it may take long,
@@ -42,8 +44,7 @@ export async function recordValidation(
   windowMs: number,
 ): Promise<void> {
   await createHiddenTable(runner);
-  const nothing = { hide: [], restore: [], purge: [], objects: [], tables: [], lostCounters: [] };
-  await recordHidden((sql, values) => runner.query(sql, values), name, nothing, windowMs);
+  await recordHidden((sql, values) => runner.query(sql, values), name, EMPTY_PLAN, windowMs);
 }
 
 /** Pending contract migrations that contract would drop permanently. Changes nothing. */
@@ -64,4 +65,25 @@ export async function reportIrreversible(
     if (reason) irreversible.push({ migration: migration.name, reason });
   }
   return irreversible;
+}
+
+/**
+ * A trigger of an open window reads columns of the version that was new then. A later contract that drops one of them
+ * would stop the trigger. Throws a `RefusedError`.
+ */
+export async function refuseDropsOfRead(
+  runner: QueryRunner,
+  pending: readonly KnownMigration[],
+): Promise<void> {
+  const hidden = (await readHidden(runner)).filter(({ purgedAt }) => purgedAt === null);
+  if (hidden.length === 0) return;
+  for (const { name, dry } of pending) {
+    const dropped = await namesDropped(dry.statements);
+    const reader = hidden.find(({ reads }) => reads.some((column) => dropped.has(column)));
+    const column = reader?.reads.find((one) => dropped.has(one));
+    if (!reader) continue;
+    throw new RefusedError(
+      `${name} drops ${column}, from which ${reader.migration} can be restored until ${reader.until.toISOString()}; run it after that, and after \`migrate purge\``,
+    );
+  }
 }

@@ -2,7 +2,7 @@
 import type { QueryRunner } from 'typeorm';
 import type { HiddenMigration } from '../../../contract/image.js';
 import type { Query } from '../engine/statement-gate.js';
-import type { HidePlan } from './hide-plan.js';
+import type { HidePlan } from './hide-plan-builder.js';
 
 export const HIDDEN_TABLE = 'schema_hidden';
 
@@ -17,6 +17,8 @@ export interface HiddenChange {
   /** Tables that restore and purge lock. */
   tables: string[];
   lostCounters: string[];
+  /** Columns that the triggers of the window read: `column services.team`. */
+  reads: string[];
   /** After it, nothing can be restored. */
   purgedAt: Date | null;
 }
@@ -25,7 +27,7 @@ export async function createHiddenTable(runner: QueryRunner): Promise<void> {
   await runner.query(
     `CREATE TABLE IF NOT EXISTS ${HIDDEN_TABLE} (migration text PRIMARY KEY, hidden_at timestamptz NOT NULL,
        until timestamptz NOT NULL, objects text[] NOT NULL, restore text[] NOT NULL, purge text[] NOT NULL,
-       tables text[] NOT NULL, lost_counters text[] NOT NULL, purged_at timestamptz)`,
+       tables text[] NOT NULL, lost_counters text[] NOT NULL, reads text[] NOT NULL, purged_at timestamptz)`,
   );
 }
 
@@ -35,7 +37,7 @@ export async function readHidden(runner: QueryRunner): Promise<HiddenChange[]> {
   if (!there) return [];
   return runner.query(
     `SELECT migration, hidden_at AS "hiddenAt", until, objects, restore, purge, tables, lost_counters AS "lostCounters",
-            purged_at AS "purgedAt"
+            reads, purged_at AS "purgedAt"
      FROM ${HIDDEN_TABLE} ORDER BY hidden_at, migration`,
   );
 }
@@ -47,13 +49,13 @@ export async function recordHidden(
   plan: HidePlan,
   windowMs: number,
 ): Promise<void> {
-  const { objects, restore, purge, tables, lostCounters } = plan;
+  const { objects, restore, purge, tables, lostCounters, reads } = plan;
   await query(
-    `INSERT INTO ${HIDDEN_TABLE} (migration, hidden_at, until, objects, restore, purge, tables, lost_counters)
-     VALUES ($1, clock_timestamp(), clock_timestamp() + $2 * interval '1 millisecond', $3, $4, $5, $6, $7)
-     ON CONFLICT (migration) DO UPDATE SET (hidden_at, until, objects, restore, purge, tables, lost_counters, purged_at) =
-       (excluded.hidden_at, excluded.until, excluded.objects, excluded.restore, excluded.purge, excluded.tables, excluded.lost_counters, NULL)`,
-    [migration, windowMs, objects, restore, purge, tables, lostCounters],
+    `INSERT INTO ${HIDDEN_TABLE} (migration, hidden_at, until, objects, restore, purge, tables, lost_counters, reads)
+     VALUES ($1, clock_timestamp(), clock_timestamp() + $2 * interval '1 millisecond', $3, $4, $5, $6, $7, $8)
+     ON CONFLICT (migration) DO UPDATE SET (hidden_at, until, objects, restore, purge, tables, lost_counters, reads, purged_at) =
+       (excluded.hidden_at, excluded.until, excluded.objects, excluded.restore, excluded.purge, excluded.tables, excluded.lost_counters, excluded.reads, NULL)`,
+    [migration, windowMs, objects, restore, purge, tables, lostCounters, reads],
   );
 }
 
@@ -64,7 +66,7 @@ export async function deleteHidden(query: Query, migration: string): Promise<voi
 /** The row remains, so that a later restore reports the purge. */
 export async function recordPurged(query: Query, migration: string): Promise<void> {
   await query(
-    `UPDATE ${HIDDEN_TABLE} SET purged_at = clock_timestamp(), restore = '{}', purge = '{}' WHERE migration = $1`,
+    `UPDATE ${HIDDEN_TABLE} SET purged_at = clock_timestamp(), restore = '{}', purge = '{}', reads = '{}' WHERE migration = $1`,
     [migration],
   );
 }

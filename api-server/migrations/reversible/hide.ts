@@ -9,7 +9,8 @@ import { RefusedError } from '../engine/refused-error.js';
 import type { Query } from '../engine/statement-gate.js';
 import { IrreversibleError } from './changes.js';
 import { createHiddenTable, recordHidden } from './hidden-changes.js';
-import { type HidePlan, planHide } from './hide-plan.js';
+import { planHide } from './hide-plan.js';
+import type { HidePlan } from './hide-plan-builder.js';
 import type { ReversibleContract } from './reversibility.js';
 
 /**

@@ -1,6 +1,7 @@
 /** Whether a contract migration can be reversed, as far as its SQL shows. Needs no database. */
 import type { MigrationInterface } from 'typeorm';
 import { statementsOf } from '../../migration-lint/lint.js';
+import { droppedNames } from '../../migration-lint/names.js';
 import type { BackfillSpec } from '../engine/backfill-batch.js';
 import type { KnownMigration } from '../engine/known-migrations.js';
 import { type Change, changesOf, IrreversibleError } from './changes.js';
@@ -63,6 +64,7 @@ async function reversibleContract(
     if (expression) expressions.set(columnKey(table, column), expression);
   }
   refuseReadsOfDropped(changes, expressions);
+  await refuseReadsOfLaterDropped(migration, expressions, known);
   refuseUnmaintained(changes, expressions);
   return { changes, expressions };
 }
@@ -104,6 +106,32 @@ function refuseReadsOfDropped(changes: Change[], expressions: ReadonlyMap<string
       `\`restore\` of ${column} reads ${dropped.column}, which the same migration drops; compute it from the columns of the new version`,
     );
   }
+}
+
+/** All contract migrations of an image run together: a later one may drop what the trigger of an earlier one reads. */
+async function refuseReadsOfLaterDropped(
+  { name }: KnownMigration,
+  expressions: ReadonlyMap<string, RestoreExpression>,
+  known: readonly KnownMigration[],
+): Promise<void> {
+  const later = known.filter((one) => one.phase === 'contract' && one.name.slice(-13) > name.slice(-13));
+  for (const one of later) {
+    const dropped = await namesDropped(one.dry.statements);
+    for (const [key, { reads }] of expressions) {
+      const [table = ''] = plain(key).split('.').slice(-2);
+      const column = reads.find((read) => dropped.has(`column ${table}.${read}`));
+      if (!column) continue;
+      throw new IrreversibleError(
+        `${one.name} drops ${table}.${column}, from which ${plain(key)} is restored`,
+      );
+    }
+  }
+}
+
+/** Names that the statements drop, see `droppedNames`. */
+export async function namesDropped(statements: readonly string[]): Promise<Set<string>> {
+  const parsed = await Promise.all(statements.map((sql) => statementsOf(sql).catch(() => [])));
+  return new Set(parsed.flat().flatMap(({ kind, body }) => droppedNames(kind, body)));
 }
 
 function columnsWith(changes: Change[], expressions: ReadonlyMap<string, RestoreExpression>) {

@@ -7,12 +7,16 @@ export interface SyncedColumn {
   hidden: string;
   /** Expression over the columns of the table. */
   expression: string;
+  /** Columns that the expression reads. */
+  reads: string[];
   isNotNull: boolean;
 }
 
 export interface SyncTrigger {
   create: string[];
   drop: string[];
+  /** Like `drop`, if the table may be hidden itself. */
+  purge: string[];
   /** Sequence that counts the values that a hidden column can't store. */
   lostCounter: string;
 }
@@ -46,6 +50,11 @@ END ${tag}`,
       `DROP FUNCTION ${qualified(name)}()`,
       `DROP SEQUENCE ${lostCounter}`,
     ],
+    purge: [
+      `DROP TRIGGER IF EXISTS ${trigger} ON ${table}`,
+      `DROP FUNCTION IF EXISTS ${qualified(name)}() CASCADE`, // the trigger on a hidden table
+      `DROP SEQUENCE IF EXISTS ${lostCounter}`,
+    ],
     lostCounter,
   };
 }
@@ -55,7 +64,7 @@ END ${tag}`,
  * compute. A value that a nullable hidden column can't store becomes NULL and is counted, so that the write succeeds.
  */
 function assignment(
-  { hidden, expression, isNotNull }: SyncedColumn,
+  { hidden, expression, isNotNull }: Omit<SyncedColumn, 'reads'>,
   relation: string,
   lostCounter: string,
 ): string {
@@ -71,7 +80,7 @@ function assignment(
   if (isNotNull) return assign;
   return `
   BEGIN${assign}
-  EXCEPTION WHEN data_exception THEN
+  EXCEPTION WHEN data_exception OR undefined_column THEN
     PERFORM nextval(${literal(lostCounter)});
     ${target} := NULL;
   END;`;

@@ -328,6 +328,64 @@ describe('api-server migrate: restore after contract', () => {
     );
   });
 
+  it('refuses a later contract that drops a column which an open window reads, and runs it after the purge', async () => {
+    const url = await copyOf(expanded);
+    await up(url, ['contract']);
+    const later = await imageOf({
+      '1795380000005-a.js': migrationFile(
+        'A1795380000005',
+        ['ALTER TABLE services DROP COLUMN branch'],
+        'contract',
+      ),
+    });
+    const refused = await runUp(url, ['contract'], later);
+    assert.equal(refused.outcome, 'refused');
+    assert.match(
+      refused.error ?? '',
+      /A1795380000005 drops column services.branch, from which DropColumns1795380000003 can be restored until 2/,
+    );
+    await purge(url, true);
+    assert.deepEqual((await up(url, ['contract'], later)).applied, ['A1795380000005']);
+    assert.deepEqual((await purge(url, true)).purged, ['A1795380000005']);
+
+    // Together in one image, the earlier one is irreversible, and both run.
+    const both = await copyOf(expanded);
+    const report = await up(both, ['contract'], later);
+    assert.match(report.irreversible?.[0]?.reason ?? '', /A1795380000005 drops services.branch, from which/);
+    assert.deepEqual(report.applied, [SPLIT, TABLE, 'A1795380000005']);
+  });
+
+  it('a column of a table that a newer contract hides is purged, and restored, with the table', async () => {
+    const url = await copyOf(expanded);
+    const wide = {
+      '1795380000005-a.js': migrationFile('A1795380000005', [
+        'CREATE TABLE wide (id int PRIMARY KEY, a int, b int)',
+      ]),
+      '1795380000006-b.js': `export class B1795380000006 {
+        restore = { wide: { a: 'b + 1' } }; async up(r) { await r.query('ALTER TABLE wide DROP COLUMN a'); } }
+        B1795380000006.phase = 'contract';\n`,
+    };
+    await up(url, ['expand', 'backfill', 'contract'], await imageOf(wide));
+    await postgres.query('INSERT INTO wide (id, b) VALUES (1, 1)', url);
+    const newer = await imageOf({
+      ...wide,
+      '1795380000007-c.js': migrationFile('C1795380000007', ['DROP TABLE wide'], 'contract'),
+    });
+    await up(url, ['contract'], newer);
+    assert.deepEqual((await restore(url, ['B1795380000006'], newer)).restored, [
+      'C1795380000007',
+      'B1795380000006',
+    ]);
+    assert.deepEqual(await postgres.query('SELECT id, a, b FROM wide', url), [{ id: 1, a: 2, b: 1 }]);
+    await up(url, ['contract'], newer);
+    assert.deepEqual((await purge(url, true)).purged?.length, 4);
+    const [left] = await postgres.query(
+      "SELECT count(*)::int AS count FROM pg_class WHERE relname = 'wide' OR relname LIKE 'pcf_hidden%'",
+      url,
+    );
+    assert.deepEqual(left, { count: 0 });
+  });
+
   it('two concurrent runs restore once, and requests stall for less than lock_timeout while a reader blocks it', async () => {
     const url = await copyOf(expanded);
     await up(url, ['contract']);

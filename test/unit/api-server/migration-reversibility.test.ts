@@ -146,7 +146,7 @@ describe('syncTrigger', () => {
 
   it('fires after other triggers, and quotes an expression with the tag of the body', () => {
     const { create } = syncTrigger('pcf_hidden_1_1', table, [
-      { hidden: 'h', expression: "'$sync$' || a -- comment", isNotNull: false },
+      { hidden: 'h', expression: "'$sync$' || a -- comment", reads: ['a'], isNotNull: false },
     ]);
     assert.match(create[2]!, /AS \$sync1\$[\s\S]*\('\$sync\$' \|\| a -- comment\n\)/);
     assert.match(create[3]!, /^CREATE TRIGGER "~pcf_hidden_1_1" BEFORE INSERT OR UPDATE ON public\.t /);
@@ -154,7 +154,7 @@ describe('syncTrigger', () => {
 
   it('handles values that a column can not store only if the column accepts NULL', () => {
     const body = (isNotNull: boolean) =>
-      syncTrigger('n', table, [{ hidden: 'h', expression: 'a', isNotNull }]).create[2]!;
+      syncTrigger('n', table, [{ hidden: 'h', expression: 'a', reads: ['a'], isNotNull }]).create[2]!;
     assert.match(body(false), /EXCEPTION WHEN data_exception/);
     assert.doesNotMatch(body(true), /EXCEPTION/);
   });
@@ -163,7 +163,7 @@ describe('syncTrigger', () => {
 describe('selectRestored', () => {
   const change = (migration: string, purgedAt: Date | null = null): HiddenChange => ({
     ...{ migration, hiddenAt: new Date(0), until: new Date(0), objects: [], restore: [], purge: [] },
-    ...{ tables: [], lostCounters: [], purgedAt },
+    ...{ tables: [], lostCounters: [], reads: [], purgedAt },
   });
   const all = [change('P', new Date(0)), change('A'), change('B'), change('C')];
   const applied = new Set(['P', 'A', 'B', 'C', 'I']);
