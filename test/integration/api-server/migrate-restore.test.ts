@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import pg from 'pg';
 import { pino } from 'pino';
+import type { QueryRunner } from 'typeorm';
 import { loadSettings } from '../../../api-server/config/load.js';
 import {
   type KnownMigration,
@@ -13,6 +14,7 @@ import {
 } from '../../../api-server/migrations/engine/known-migrations.js';
 import { migrateUp, migrationPlan } from '../../../api-server/migrations/engine/runner.js';
 import { migratePurge, migrateRestore } from '../../../api-server/migrations/reversible/restore.js';
+import { type Catalog, readCatalog } from '../../../api-server/migrations/verify/catalog.js';
 import {
   EXIT,
   type MigrationPhase,
@@ -310,6 +312,72 @@ describe('api-server migrate: restore after contract', () => {
     assert.deepEqual(restored.restored, [TABLE, SPLIT], 'the others can be restored');
   });
 
+  it('each kind of change is restored to the same catalog, with constraints that are not validated, and purged', async () => {
+    const url = await copyOf(expanded);
+    const kinds = await imageOf({
+      '1795380000005-a.js': migrationFile('A1795380000005', [
+        'CREATE TYPE "Mood" AS ENUM (\'ok\')',
+        'CREATE DOMAIN amount AS int',
+        'CREATE SEQUENCE numbers',
+        `CREATE TABLE "Kinds" (id int PRIMARY KEY, checked int CONSTRAINT positive CHECK (checked > 0), parent int
+           CONSTRAINT parent REFERENCES "Kinds" (id), "Def" int DEFAULT 7, narrow int CONSTRAINT given CHECK (narrow IS NOT NULL))`,
+        'CREATE INDEX kinds_checked ON "Kinds" (checked)',
+        'CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM "Kinds"',
+        'CREATE FUNCTION twice(x int, OUT y int) LANGUAGE sql AS $$ SELECT 2 * x $$',
+        'CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$',
+        'CREATE TRIGGER "No" BEFORE UPDATE OF "Def" ON "Kinds" FOR EACH ROW WHEN (NEW."Def" > 1) EXECUTE FUNCTION noop()',
+        'ALTER TABLE "Kinds" DISABLE TRIGGER "No"',
+      ]),
+      '1795380000006-b.js': migrationFile(
+        'B1795380000006',
+        [
+          'DROP MATERIALIZED VIEW totals',
+          'ALTER TABLE "Kinds" ALTER narrow SET NOT NULL',
+          'ALTER TABLE "Kinds" DROP CONSTRAINT positive, DROP CONSTRAINT parent, DROP CONSTRAINT given, ALTER "Def" DROP DEFAULT',
+          'DROP TRIGGER "No" ON "Kinds"; DROP FUNCTION noop',
+          'DROP FUNCTION twice(int); DROP DOMAIN amount; DROP TYPE "Mood"; DROP SEQUENCE numbers',
+        ],
+        'contract',
+      ),
+      '1795380000007-c.js': `${migrationFile('C1795380000007', ['DROP INDEX CONCURRENTLY kinds_checked'], 'contract')}C1795380000007.transaction = false;\n`,
+    });
+    await up(url, ['expand', 'backfill'], kinds);
+    const before = await catalogOf(url);
+    const contract = await up(url, ['contract'], kinds);
+    assert.equal(contract.irreversible, undefined);
+    const hidden = await catalogOf(url);
+    for (const name of [
+      'index kinds_checked',
+      'trigger Kinds.No',
+      'function twice(integer)',
+      'type Mood',
+      'view totals',
+    ])
+      assert.deepEqual([before.has(name), hidden.has(name)], [true, false], name);
+    await postgres.query('INSERT INTO "Kinds" (id, checked, parent, narrow) VALUES (1, -1, 99, 1)', url);
+    await restore(url, [], kinds);
+    const unvalidated = new Map(
+      [...before].map(([name, definition]) => [
+        name,
+        name.startsWith('constraint Kinds.') && !name.endsWith('_pkey')
+          ? `${definition} NOT VALID`
+          : definition,
+      ]),
+    );
+    assert.deepEqual(await catalogOf(url), unvalidated);
+    assert.deepEqual(await postgres.query("SELECT twice(4) AS y, nextval('numbers')::int AS n", url), [
+      { y: 8, n: 1 },
+    ]);
+    await up(url, ['contract'], kinds);
+    await purge(url, true);
+    assert.deepEqual(await catalogOf(url), hidden);
+    const [left] = await postgres.query(
+      "SELECT count(*)::int AS count FROM pg_namespace WHERE nspname LIKE 'pcf_hidden%'",
+      url,
+    );
+    assert.deepEqual(left, { count: 0 });
+  });
+
   it('refuses a restore if a newer object has the name of a hidden one, and changes nothing', async () => {
     const url = await copyOf(expanded);
     await up(url, ['contract']);
@@ -515,6 +583,13 @@ describe('api-server migrate: restore after contract', () => {
   async function stateOf(url: string): Promise<Record<string, unknown>> {
     const [state] = await postgres.query<Record<string, unknown>>(STATE, url);
     return state!;
+  }
+
+  async function catalogOf(url: string): Promise<Catalog> {
+    const client = new pg.Client(url);
+    await client.connect();
+    const query = async (sql: string, values?: unknown[]) => (await client.query(sql, values)).rows;
+    return readCatalog({ query } as unknown as QueryRunner, 'public').finally(() => client.end());
   }
 
   function rowsOf(url: string): Promise<unknown[]> {
