@@ -64,7 +64,7 @@ function announceDecision(decision: Decision): Announcement {
     case 'ContractStarted':
       return normal(
         'ContractStarted',
-        `started contract migrations ${decision.migrations.join(', ')}: a rollback to revisions that need what they drop is no longer possible`,
+        `started contract migrations ${decision.migrations.join(', ')}: a rollback to revisions that need what they drop is only possible within contractWindow`,
       );
     case 'ContractCancelled':
       return normal(
