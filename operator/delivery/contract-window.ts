@@ -2,6 +2,7 @@
  * The window after contract. What the contract migrations dropped is only hidden: a revision below the rollback floor
  * is delivered after a restore, until a purge drops it permanently. Pure.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { DeliveryContext } from './context.js';
 import type { ContractView, MigrationJob, RevisionView, WindowView } from './observation.js';
@@ -19,7 +20,7 @@ export interface WindowPlan {
 
 /** The end of the window, when the purge can run; undefined if nothing can be restored. */
 export function windowEnd({ contracted }: Pick<DeliveryPosition, 'contracted'>): string | undefined {
-  if (!contracted?.done || contracted.purged) return undefined;
+  if (!contracted || contracted.purged) return undefined;
   return contracted.hidden
     ?.map(({ until }) => until)
     .toSorted()
@@ -29,9 +30,9 @@ export function windowEnd({ contracted }: Pick<DeliveryPosition, 'contracted'>):
 /** Whether a restore makes the schema support a revision that it does not support now. */
 export function isRestorable(all: readonly Candidate[], schema: Schema, name: string, now: number): boolean {
   const end = windowEnd(schema);
-  if (end === undefined || Date.parse(end) <= now) return false;
+  if (!schema.contracted?.done || end === undefined || Date.parse(end) <= now) return false;
   return (
-    !canRun(all, schema, name) && canRun(all, { ...schema, contracted: restored(schema.contracted!) }, name)
+    !canRun(all, schema, name) && canRun(all, { ...schema, contracted: restored(schema.contracted) }, name)
   );
 }
 
@@ -73,13 +74,15 @@ export function recordWindow(
   return purge === 'Succeeded' ? { ...position, contracted: { ...contracted, purged: true } } : position;
 }
 
-/** What the contract Job reported as hidden. */
+/** What the contract Job reported as hidden, including what earlier contracts have hidden. */
 export function withHidden(
   contracted: NonNullable<DeliveryPosition['contracted']>,
   { window }: ContractView,
 ): NonNullable<DeliveryPosition['contracted']> {
-  if (!contracted.done || contracted.hidden || !window?.hidden.length) return contracted;
-  return { ...contracted, hidden: window.hidden };
+  if (!contracted.done || !window?.hidden.length || isDeepStrictEqual(contracted.hidden, window.hidden))
+    return contracted;
+  const { purged: _, ...rest } = contracted; // it was a purge of an earlier window
+  return { ...rest, hidden: window.hidden };
 }
 
 /** The revision whose image runs restore and purge: the contracted one, or the stable one if its record was deleted. */

@@ -94,6 +94,11 @@ export function startedContract(
   const { number = 0, image } = viewOf(revisions, revision);
   const migrations = [...(position.contracted?.migrations ?? []), ...pendingContracts(position)];
   const at = new Date(now).toISOString();
-  const { restores } = position.contracted ?? {};
-  return { revision, number, ...(image ? { image } : {}), migrations, at, ...(restores ? { restores } : {}) };
+  const { restores, hidden, purged } = position.contracted ?? {};
+  return {
+    ...{ revision, number, ...(image ? { image } : {}), migrations, at },
+    ...(restores ? { restores } : {}),
+    // The window of an earlier contract.
+    ...(hidden && !purged ? { hidden } : {}),
+  };
 }

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
-import type { Observation, RevisionView, WindowView } from '../../../operator/delivery/observation.js';
+import type {
+  ContractView,
+  Observation,
+  RevisionView,
+  WindowView,
+} from '../../../operator/delivery/observation.js';
 import { plan } from '../../../operator/delivery/plan.js';
 import { isObsolete } from '../../../operator/delivery/preparation.js';
 import { deliverySettings } from '../../support/cluster/delivery-settings.js';
@@ -341,13 +346,48 @@ describe('plan, the window after contract', () => {
   it('purges after the window, once, and then rejects an undo with the reason', () => {
     assert.deepEqual(planFor(over({}), after).job, { revision: 'new', attempt: 1, stage: 'purge' });
     assert.equal(planFor(over({}), after, { paused: true }).job, undefined);
-    const { position, job } = planFor(over({ purge: 'Succeeded' }), after);
+    // The API server returns the fields in another order.
+    const stored = hidden.map(({ migration, until, objects }) => ({ objects, until, migration }));
+    const { position, job } = planFor(over({ purge: 'Succeeded', hidden: stored }), after);
     assert.deepEqual([position.contracted?.purged, job], [true, undefined]);
     const refused = planFor(over({ purge: 'Succeeded' }, { ...undo, position }), after);
     assert.equal(refused.job, undefined);
     assert.match(
       refused.refused ?? '',
       /dropped at .*, which was purged after its window ended at 2026-11-23T12/,
+    );
+  });
+
+  it('purges what an earlier contract has hidden while a later one has failed, and then records the new window', () => {
+    const both = [...knownMigrations, { revision: 'newer', migrations: ['DropName1', 'Drop2'] }];
+    const failed = (window: Partial<WindowView>, contract: Partial<ContractView> = {}) => [
+      revision('new', 2, scaledDown),
+      revision('newer', 3, {
+        contract: {
+          ...{ state: 'Failed', hook: 'Disabled', attempt: 2 },
+          window: { attempt: 1, hidden: [], restore: 'Absent', purge: 'Absent', ...window },
+          ...contract,
+        },
+      }),
+    ];
+    const stable = { stable: 'newer', previous: 'new', promotedAt, knownMigrations: both };
+    const given = { target: 'newer', route: { weights: { newer: 100 } }, revisions: failed({}) };
+    const started = planFor({ ...given, position: { ...stable, contracted: windowed.contracted } }, within);
+    assert.deepEqual(started.position.contracted?.hidden, hidden);
+    assert.equal(started.position.contracted?.done, undefined);
+    const { job } = planFor({ ...given, position: started.position }, after);
+    assert.deepEqual(job, { revision: 'newer', attempt: 1, stage: 'purge' });
+    const purged = planFor(
+      { ...given, position: started.position, revisions: failed({ purge: 'Succeeded' }) },
+      after,
+    );
+    assert.equal(purged.position.contracted?.purged, true);
+    const later = [{ migration: 'Drop2', until: '2026-11-23T14:00:00.000Z' }];
+    const revisions = failed({ attempt: 2, hidden: later }, { state: 'Succeeded' });
+    const done = planFor({ ...given, position: purged.position, revisions }, after);
+    assert.deepEqual(
+      [done.position.contracted?.hidden, done.position.contracted?.purged],
+      [later, undefined],
     );
   });
 
