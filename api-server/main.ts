@@ -76,6 +76,25 @@ function program(finish: (code: number) => void): Command {
       );
   }
   migrate
+    .command('restore [migration...]')
+    .description(
+      'restore what contract migrations have hidden, and everything hidden after it; without names, everything that is hidden',
+    )
+    .option('--json', 'print the report as JSON')
+    .option('--detailed-exitcode', 'exit with 3 when there is nothing to do')
+    .action(async (names: string[], options: MigrateOptions) =>
+      finish(await (await import('./roles/migrate.js')).migrate('restore', { ...options, names })),
+    );
+  migrate
+    .command('purge')
+    .description('drop what contract migrations have hidden, after the end of migrations.contract_window')
+    .option('--now', 'do not wait for the end of the window')
+    .option('--json', 'print the report as JSON')
+    .option('--detailed-exitcode', 'exit with 3 when there is nothing to do')
+    .action(async (options: MigrateOptions) =>
+      finish(await (await import('./roles/migrate.js')).migrate('purge', options)),
+    );
+  migrate
     .command('lint')
     .description('lint all migrations of this image; needs no database')
     .option('--json', 'print the findings as JSON')

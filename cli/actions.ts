@@ -17,6 +17,7 @@ import type { KubeObject } from '../operator/runtime/kube-types.js';
 import { type ClusterAccess, FIELD_MANAGER, getPcfApi } from './cluster.js';
 import { CliError } from './output.js';
 import { undoPatch } from './undo-patch.js';
+import { type RestoreView, restoreFor } from './undo-restore.js';
 
 export interface Done {
   /** The object after the write. */
@@ -111,19 +112,40 @@ export const adopt: Action = async (access, name) => {
 export const undo =
   (to?: string): Action =>
   async (access, name) => {
-    const api = await getPcfApi(access, name);
-    const recorded = await recordedRevisions(access, name);
-    const revision = choose(api, recorded, to);
-    refuseBelowFloor(api, recorded, revision);
-    const current = currentOf(api, recorded);
-    refuseSecretsAlone(api, revision, current);
+    const { api, revision, current, restore } = await planUndo(access, name, to);
     const spec = undoPatch(api.spec, revision.inputs ?? {});
     const adopted = api.metadata.annotations?.[ADOPT_ANNOTATION];
     const annotations = { [ADOPT_ANNOTATION]: revision.adopted ?? null };
     const metadata = adopted === revision.adopted ? {} : { metadata: { annotations } };
     const written = await edit(access, name, { spec, ...metadata });
-    return { written, done: describeUndo(written as unknown as PcfApi, revision, current) };
+    const back = describeUndo(written as unknown as PcfApi, revision, current);
+    return { written, done: restore ? `${back}; ${restore.summary} first` : back };
   };
+
+/** What an undo would do: the lines of `--dry-run`. Throws a {@link CliError} if the undo would be rejected. */
+export async function describeUndoPlan(access: ClusterAccess, name: string, to?: string): Promise<string[]> {
+  const { revision, restore } = await planUndo(access, name, to);
+  const lines = [`would roll back to revision ${revision.number}, ${revision.image}`];
+  return restore ? [...lines, `would restore ${restore.migrations.join(', ')}`, ...restore.details] : lines;
+}
+
+interface PlannedUndo {
+  api: PcfApi;
+  revision: Revision;
+  current: Revision | undefined;
+  restore: RestoreView | undefined;
+}
+
+async function planUndo(access: ClusterAccess, name: string, to?: string): Promise<PlannedUndo> {
+  const api = await getPcfApi(access, name);
+  const recorded = await recordedRevisions(access, name);
+  const revision = choose(api, recorded, to);
+  const restore = restoreFor(api, recorded, revision, Date.now());
+  if (!restore) refuseBelowFloor(api, recorded, revision);
+  const current = currentOf(api, recorded);
+  refuseSecretsAlone(api, revision, current);
+  return { api, revision, current, restore };
+}
 
 /** A request names its delivery, so that it does not apply to a later one. */
 function request(

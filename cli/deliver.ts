@@ -1,6 +1,6 @@
 /** `kubectl pcf promote | abort | retry | undo | adopt | history`: deliveries. */
 import type { Command } from 'commander';
-import { type Action, abort, adopt, promote, retry, undo } from './actions.js';
+import { type Action, abort, adopt, describeUndoPlan, promote, retry, undo } from './actions.js';
 import { type ClusterOptions, clusterCommand, getPcfApi, withCluster } from './cluster.js';
 import { age, outputOption, printJson, report, table } from './output.js';
 
@@ -40,12 +40,23 @@ export function undoCommand(): Command {
     )
     .argument('<name>', 'the PcfApi')
     .option('--to <revision>', 'name or number of the revision; default: the previous stable revision')
+    .option('--dry-run', 'print what would be restored and lost, and change nothing', false)
     .addOption(outputOption())
     .addHelpText(
       'after',
       '\nWith GitOps, revert the commit in Git too. Otherwise the next sync applies it again.',
     )
-    .action((name: string, options: Options & { to?: string }) => run(undo(options.to), name, options));
+    .action((name: string, options: Options & { to?: string; dryRun: boolean }) =>
+      options.dryRun ? printUndoPlan(name, options) : run(undo(options.to), name, options),
+    );
+}
+
+async function printUndoPlan(name: string, options: Options & { to?: string }): Promise<void> {
+  await withCluster(options, async (access) => {
+    const lines = await describeUndoPlan(access, name, options.to);
+    if (options.output === 'json') printJson({ dryRun: lines });
+    else console.log(lines.join('\n'));
+  });
 }
 
 export function adoptCommand(): Command {

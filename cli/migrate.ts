@@ -75,7 +75,7 @@ function approveCommand(): Command {
 
 function statusText(migration: MigrationStatus): string {
   const { revision, state, phase, job, current, duration, message, waitingFor, progress } = migration;
-  const { rollbackFloor: floor, ahead, contractAt, lockHolder } = migration;
+  const { rollbackFloor: floor, ahead, contractAt, lockHolder, window, irreversible } = migration;
   const lines: [string, string | undefined][] = [
     ['revision', revision],
     ['state', phase ? `${state} (${phase})` : state],
@@ -89,6 +89,8 @@ function statusText(migration: MigrationStatus): string {
     ['soak ends', contractAt],
     ['waiting for', waitingFor],
     ['error', message],
+    ['undo until', window && `${window.until}; it restores what ${window.migrations.join(', ')} dropped`],
+    ['irreversible', irreversible?.map((one) => `${one.migration} (${one.reason})`).join(', ')],
     [
       'rollback to',
       floor &&
@@ -96,10 +98,16 @@ function statusText(migration: MigrationStatus): string {
     ],
   ];
   const known = lines.filter((line): line is [string, string] => line[1] !== undefined);
-  return known.map(([title, value]) => `${title.padEnd(12)}${value}`).join('\n');
+  return known.map(([title, value]) => `${title.padEnd(13)}${value}`).join('\n');
 }
 
-function planText({ pending = [], findings = [], revision, waitingFor }: MigrationStatus): string {
+function planText({
+  pending = [],
+  findings = [],
+  revision,
+  waitingFor,
+  irreversible = [],
+}: MigrationStatus): string {
   const rows = pending.map(({ phase, name }) => [phase, name, lintOf(name)]);
   function lintOf(name: string): string {
     const found = findings.filter(({ migration }) => migration === name);
@@ -108,7 +116,10 @@ function planText({ pending = [], findings = [], revision, waitingFor }: Migrati
   const plan =
     rows.length > 0 ? table(['PHASE', 'MIGRATION', 'LINT'], rows) : `${revision}: no pending migrations`;
   const details = findings.map(({ migration, rule, statement }) => `${migration}: ${rule}: ${statement}`);
-  return [plan, ...details, ...(waitingFor ? [`contract waits for ${waitingFor}`] : [])].join('\n');
+  const permanent = irreversible.map(({ migration, reason }) => `${migration}: irreversible: ${reason}`);
+  return [plan, ...details, ...permanent, ...(waitingFor ? [`contract waits for ${waitingFor}`] : [])].join(
+    '\n',
+  );
 }
 
 function lintCommand(): Command {

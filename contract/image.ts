@@ -26,6 +26,8 @@ export const ENV = {
   databaseUrl: 'PCF_API__DATABASE__URL',
   /** lock_timeout of migrations. */
   migrationsLockTimeout: 'PCF_API__MIGRATIONS__LOCK_TIMEOUT',
+  /** Time during which contract can be reversed. */
+  migrationsContractWindow: 'PCF_API__MIGRATIONS__CONTRACT_WINDOW',
   /** Maximum connections of this process. */
   databaseMaxConnections: 'PCF_API__DATABASE__MAX_CONNECTIONS',
   /** Trusted proxies, by number or address, whose X-Forwarded-For identifies the client. */
@@ -83,6 +85,10 @@ export const ROLES = {
   migratePhase: (phase: MigrationPhase) => ['migrate', 'up', '--phase', phase, '--json'],
   /** All phases: an invalid contract is reported before the first statement of expand. */
   migratePlan: ['migrate', 'plan', '--phase', 'expand', 'backfill', 'contract', '--json'],
+  /** Restores what these contract migrations have hidden, and everything that was hidden after it. */
+  migrateRestore: (names: readonly string[]) => ['migrate', 'restore', ...names, '--json'],
+  /** Drops what contract migrations have hidden and whose window has ended. */
+  migratePurge: ['migrate', 'purge', '--json'],
   healthcheck: ['healthcheck'],
   describe: ['describe', '--json'],
 } as const;
@@ -173,6 +179,22 @@ export const schemaCheckSchema = z.object({
 });
 export type SchemaCheck = z.infer<typeof schemaCheckSchema>;
 
+/** A contract migration whose drops are hidden, so that `migrate restore` can reverse it. */
+export const hiddenMigrationSchema = z.object({
+  migration: z.string(),
+  /** End of the window. */
+  until: z.string(),
+  /** Descriptions of what is hidden: `column public.services.owner`. Removed if the report is too long. */
+  objects: z.array(z.string()).optional(),
+  /** Number of written values that a hidden column could not store. After a restore they are NULL. */
+  lost: z.number().optional(),
+});
+export type HiddenMigration = z.infer<typeof hiddenMigrationSchema>;
+
+/** A contract migration that drops permanently, although a window is set. */
+export const irreversibleMigrationSchema = z.object({ migration: z.string(), reason: z.string() });
+export type IrreversibleMigration = z.infer<typeof irreversibleMigrationSchema>;
+
 /**
  * Output of `migrate --json`, and the termination message (at most 4,096 bytes, the limit of the kubelet).
  * Durations are in milliseconds.
@@ -206,8 +228,15 @@ export const migrationReportSchema = z.object({
   backfill: backfillProgressSchema.optional(),
   /** With the phase expand and {@link ENV.schemaCheckWindow}. */
   schemaCheck: schemaCheckSchema.optional(),
+  /** What is hidden after the run. */
+  hidden: z.array(hiddenMigrationSchema).optional(),
+  irreversible: z.array(irreversibleMigrationSchema).optional(),
+  /** Migrations that `migrate restore` has restored. They are pending again. */
+  restored: z.array(z.string()).optional(),
+  /** Migrations that `migrate purge` has purged. */
+  purged: z.array(z.string()).optional(),
   /**
-   * The report was truncated, and names in `ahead`, `contracts` or `backfills` are missing. `applied`,
+   * The report was truncated, and names in `ahead`, `contracts`, `backfills` or `hidden` are missing. `applied`,
    * `pending` and `findings` can be truncated without this flag, because no decision depends on them.
    */
   truncated: z.boolean().optional(),
@@ -232,6 +261,9 @@ export const imageDescriptionSchema = z.object({
       /** Oldest and newest version of the API that supports it. */
       requires: z.string().optional(),
       until: z.string().optional(),
+      /** Of a contract migration: whether its SQL can be reversed during a window, and otherwise the reason. */
+      reversible: z.boolean().optional(),
+      irreversible: z.string().optional(),
     }),
   ),
   /** Newest expand migration that this image requires; a database without it is too old. */

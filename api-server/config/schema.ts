@@ -334,6 +334,9 @@ export const fileSettingsSchema = z.strictObject({
         .min(1)
         .max(1_000)
         .describe('Maximum number of attempts when a migration runs into `lock_timeout`.'),
+      contract_window: duration.describe(
+        'Time during which `migrate restore` can reverse a contract migration: what it drops is hidden, and `migrate purge` drops it after this time. 0s: contract drops immediately.',
+      ),
       cancel_blockers_after: duration.describe(
         'Transactions that are older than this and hold a lock that a migration conflicts with are cancelled. 0ms: never. Requires membership in their role or `pg_signal_backend`, and `pg_read_all_stats`.',
       ),

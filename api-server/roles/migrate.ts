@@ -9,6 +9,7 @@ import { describeHolder } from '../migrations/engine/lock-holder.js';
 import { crashReport, fitReport, lastLine } from '../migrations/engine/report.js';
 import type { RunResult } from '../migrations/engine/run-report.js';
 import { DEFAULT_PHASES, migrateUp, migrationPlan, migrationStatus } from '../migrations/engine/runner.js';
+import { migratePurge, migrateRestore } from '../migrations/reversible/restore.js';
 import { writeTerminationMessage } from '../observability/crash-report.js';
 import { createLogger } from '../observability/logging/logger.js';
 import { redact } from '../observability/logging/redact.js';
@@ -18,11 +19,15 @@ export interface MigrateOptions {
   json?: boolean;
   phase?: MigrationPhase[];
   detailedExitcode?: boolean;
+  /** Of `restore`: the contract migrations. */
+  names?: string[];
+  /** Of `purge`: before the end of the window. */
+  now?: boolean;
 }
 
-export type MigrateAction = 'up' | 'status' | 'plan';
+export type MigrateAction = 'up' | 'status' | 'plan' | 'restore' | 'purge';
 
-/** `migrate up`, `plan` and `status`. Returns the exit code. */
+/** `migrate up`, `plan`, `status`, `restore` and `purge`. Returns the exit code. */
 export async function migrate(action: MigrateAction, options: MigrateOptions): Promise<number> {
   const known = await knownMigrations();
   const settings = await loadSettings().catch((error: unknown) => {
@@ -35,7 +40,7 @@ export async function migrate(action: MigrateAction, options: MigrateOptions): P
 
   if (result.cause !== undefined) result.report.retry = isRetryable(result.cause);
   const text = fitReport(result.report);
-  // The operator reads the reports of `up` and `plan` from the termination log.
+  // The operator reads the reports from the termination log, except that of `status`.
   const isLeft = action === 'status' || writeTerminationMessage(text);
   process.stdout.write(options.json ? `${text}\n` : humanReport(result.report, known));
   const code = exitCode(result, options.detailedExitcode);
@@ -47,17 +52,18 @@ function run(
   action: MigrateAction,
   settings: Settings,
   known: KnownMigration[],
-  { phase: phases = DEFAULT_PHASES, json = false }: MigrateOptions,
+  { phase: phases = DEFAULT_PHASES, json = false, names, now }: MigrateOptions,
 ): Promise<RunResult> {
   const log = createLogger(settings.logging.level, 'stderr'); // stdout is for the report
-  if (action === 'up') {
-    const onProgress = (report: MigrationReport) => {
-      writeTerminationMessage(fitReport(crashReport(report)));
-      if (json) writeProgress(report);
-    };
-    return migrateUp(settings, known, log, interruption(), phases, onProgress);
-  }
-  return (action === 'plan' ? migrationPlan : migrationStatus)(settings, known, log, phases);
+  if (action === 'plan') return migrationPlan(settings, known, log, phases);
+  if (action === 'status') return migrationStatus(settings, known, log, phases);
+  const onProgress = (report: MigrationReport) => {
+    writeTerminationMessage(fitReport(crashReport(report)));
+    if (json) writeProgress(report);
+  };
+  if (action === 'up') return migrateUp(settings, known, log, interruption(), phases, onProgress);
+  const hiddenRun = { settings, known, log, interrupted: interruption(), onProgress };
+  return action === 'restore' ? migrateRestore(hiddenRun, names) : migratePurge(hiddenRun, { now });
 }
 
 /**
@@ -119,7 +125,29 @@ function humanReport(report: MigrationReport, known: KnownMigration[]): string {
   const summary = report.error
     ? `${report.outcome}: ${report.error}`
     : `${report.outcome} in ${report.durationMs} ms`;
-  return `${[...lines, ...backfillLine(report), ...holderLine(report), summary].join('\n')}\n`;
+  const details = [...backfillLine(report), ...holderLine(report), ...hiddenLines(report)];
+  return `${[...lines, ...details, summary].join('\n')}\n`;
+}
+
+function hiddenLines({
+  hidden = [],
+  irreversible = [],
+  restored = [],
+  purged = [],
+}: MigrationReport): string[] {
+  return [
+    ...restored.map((migration) => `restored ${migration}`),
+    ...purged.map((migration) => `purged ${migration}`),
+    ...hidden.flatMap(({ migration, until, objects = [], lost }) => [
+      `hidden until ${until} by ${migration}: ${objects.join(', ') || 'nothing'}`,
+      ...(lost
+        ? [
+            `${lost} written values do not fit into what ${migration} has hidden; they are NULL after a restore`,
+          ]
+        : []),
+    ]),
+    ...irreversible.map(({ migration, reason }) => `irreversible: ${migration}: ${reason}`),
+  ];
 }
 
 function backfillLine({ backfill, pending, applied }: MigrationReport): string[] {

@@ -18,7 +18,7 @@ export interface StepView {
 
 /** A step that a closed window holds. */
 export interface HeldStep {
-  step: Exclude<GatedStep, 'Contract'>;
+  step: Exclude<GatedStep, 'Contract' | 'Purge'>;
   revision: string;
   /** `the window that opens at <time> (<source>)`. */
   waitingFor: string;
@@ -32,6 +32,8 @@ export interface DeliveryPlan {
   job?: MigrationJob;
   /** What the pending contract waits for, and when the soak ends. */
   contract?: { waitingFor?: string; at?: string };
+  /** The restore that the revision in the spec waits for: message, the object of "waits for". */
+  restoring?: string;
   /** Identifies the required approval, see {@link Requests.approve}. */
   approval?: string;
   /** Why the revision that the spec describes is rejected: it can't run with the schema. */
@@ -66,4 +68,5 @@ export type Decision =
   | { type: 'Aborted'; revision: string; reason: string; message: string }
   | { type: 'Promoted'; revision: string; undone?: string }
   | { type: 'ContractCancelled'; revision: string; by: string }
-  | { type: 'ContractStarted'; revision: string; migrations: string[] };
+  | { type: 'ContractStarted'; revision: string; migrations: string[] }
+  | { type: 'ContractRestored'; revision: string; migrations: string[] };

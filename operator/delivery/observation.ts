@@ -7,14 +7,19 @@ import type { GateView } from './windows/gate.js';
 /** State of expand and backfill together. `Planned`: they wait for an approval. */
 export type MigrationState = 'Disabled' | 'Pending' | 'Planned' | 'Running' | 'Succeeded' | 'Failed';
 
-/** Stage of a migration Job. `plan` changes nothing; `hook` must succeed before contract. */
-export type MigrationStage = 'plan' | 'expand' | 'backfill' | 'hook' | 'contract';
+/**
+ * Stage of a migration Job. `plan` changes nothing; `hook` must succeed before contract; `restore` and `purge` end the
+ * window after contract.
+ */
+export type MigrationStage = 'plan' | 'expand' | 'backfill' | 'hook' | 'contract' | 'restore' | 'purge';
 
 export interface MigrationJob {
   revision: string;
   stage: MigrationStage;
   /** From 1. A failed Job is not changed: a retry is another Job. */
   attempt: number;
+  /** Of a restore: the contract migrations that it reverses. */
+  migrations?: readonly string[];
 }
 
 export type JobState = 'Absent' | 'Running' | 'Succeeded' | 'Failed';
@@ -26,6 +31,18 @@ export interface ContractView {
   hook: JobState | 'Disabled';
   /** Number of its next Job. */
   attempt: number;
+  /** Undefined if it has hidden nothing. */
+  window?: WindowView;
+}
+
+/** State of the window after a contract. After a restore, the state of the contract is Absent. */
+export interface WindowView {
+  /** Number of its Jobs. */
+  attempt: number;
+  /** What the contract has hidden, as reported by its Job. */
+  hidden: NonNullable<NonNullable<DeliveryPosition['contracted']>['hidden']>;
+  restore: JobState;
+  purge: JobState;
 }
 
 /** Why a revision can't be delivered. */

@@ -8,6 +8,7 @@
 import { advance } from './advance.js';
 import { createContext, type DeliveryContext, withPosition } from './context.js';
 import { planContract } from './contract.js';
+import { planContractWindow } from './contract-window.js';
 import type { Decision, DeliveryPlan } from './delivery-plan.js';
 import type { DeliverySpec } from './delivery-spec.js';
 import { heldStep } from './held-step.js';
@@ -16,9 +17,10 @@ import { planReplicas } from './planned-replicas.js';
 import { preparationJob, requiredApproval } from './preparation.js';
 import { deadlineLeftMs, deadlineMessage } from './progress-deadline.js';
 import { withRecordedContract, withRecords } from './recorded-position.js';
+import { recordSchema } from './recorded-schema.js';
 import { isLost, recover } from './recover.js';
 import { retire } from './retire.js';
-import { belowFloorMessage, recordSchema } from './rollback-floor.js';
+import { belowFloorMessage } from './rollback-floor.js';
 import { planRoute } from './routing.js';
 import { schemaInUse } from './schema-check.js';
 import { hasStepsLeft, promotionWaitsFor, stepView } from './steps.js';
@@ -43,6 +45,7 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
   const contract = planContract(withPosition(given, advanced.position));
   const context = withPosition(given, contract.position);
   const { position, observation, revisions, spec } = context;
+  const window = planContractWindow(context);
 
   const { route, routeWaitsFor, traffic } = planRoute(context);
   const running = planReplicas(context, route);
@@ -53,10 +56,11 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
   return {
     position: { ...position, retiring: outgoing.retiring.length > 0 ? outgoing.retiring : undefined },
     migrate: spec.paused ? undefined : position.update,
-    job: preparationJob(context) ?? contract.job,
+    job: preparationJob(context) ?? contract.job ?? window.job,
     ...(contract.waitingFor ? { contract: { waitingFor: contract.waitingFor, at: contract.at } } : {}),
     approval: requiredApproval(context) ?? contract.approval,
-    refused: belowFloorMessage(revisions, position, observation.target),
+    ...(window.restoring ? { restoring: window.restoring } : {}),
+    refused: window.restoring ? undefined : belowFloorMessage(revisions, position, observation.target),
     schemaInUse: schemaInUse(context),
     replicas: { ...outgoing.replicas, ...running.replicas },
     route,
@@ -66,11 +70,12 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
     promotionWaitsFor: pendingPromotion(context),
     held: heldStep(context, advanced.startWaitsFor),
     ...(isOverdue ? { overdue: deadlineMessage(context) } : {}),
-    decisions: [...advanced.decisions, ...startedContracts(context)],
+    decisions: [...advanced.decisions, ...startedContracts(context), ...restoredContracts(context)],
     requeueAfterMs: earliest(
       outgoing.wakeMs,
       stepMs,
       contract.wakeMs,
+      window.wakeMs,
       running.settlesInMs,
       observation.gate?.changesInMs,
       // An expired deadline needs no requeue: only an event can change the plan.
@@ -90,6 +95,18 @@ function startedContracts({ recorded, position: { contracted } }: DeliveryContex
   if (!contracted || (before && before.at === contracted.at)) return [];
   const migrations = contracted.migrations.filter((migration) => !before?.migrations.includes(migration));
   return [{ type: 'ContractStarted', revision: contracted.revision, migrations }];
+}
+
+function restoredContracts({ observation, position: { contracted } }: DeliveryContext): Decision[] {
+  const before = observation.position.contracted;
+  if (!before?.hidden || (contracted?.restores ?? 0) === (before.restores ?? 0)) return [];
+  return [
+    {
+      type: 'ContractRestored',
+      revision: before.revision,
+      migrations: before.hidden.map(({ migration }) => migration),
+    },
+  ];
 }
 
 function earliest(...waits: (number | undefined)[]): number | undefined {

@@ -54,7 +54,7 @@ export function isObsolete(
   revision: string,
   stage: MigrationStage,
 ): boolean {
-  if (stage === 'contract' || stage === 'hook') return false;
+  if (stage !== 'plan' && stage !== 'expand' && stage !== 'backfill') return false;
   return revision !== update && revision !== stable;
 }
 

@@ -35,8 +35,12 @@ export function withRecordedContract({ position, revisions }: Observation): Deli
   return contracted === known ? position : { ...position, contracted };
 }
 
-/** Each record lists all contract migrations that were started so far. */
+/** Each record lists all contract migrations that were started and not restored so far. */
 function later(latest: Contracted, recorded: NonNullable<Contracted>): Contracted {
+  const { restores = 0 } = latest ?? {};
+  if (latest && restores !== (recorded.restores ?? 0)) {
+    return restores > (recorded.restores ?? 0) ? latest : recorded;
+  }
   return latest && latest.migrations.length >= recorded.migrations.length ? latest : recorded;
 }
 

@@ -3,12 +3,9 @@
  * code needs, so a revision can run only if its image has all contract migrations that were started.
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import type { Observation, RevisionView } from './observation.js';
-import { recordBackfill } from './preparation.js';
+import type { RevisionView } from './observation.js';
 import { viewOf } from './revision-view.js';
-import { recordSchemaCheck } from './schema-check.js';
 
-type KnownMigrations = NonNullable<DeliveryPosition['knownMigrations']>[number];
 type Contracted = NonNullable<DeliveryPosition['contracted']>;
 type Schema = Pick<DeliveryPosition, 'knownMigrations' | 'contracted'>;
 /** The part of a revision that decides whether it can run. */
@@ -17,7 +14,7 @@ export type Candidate = Pick<RevisionView, 'name' | 'number' | 'image'>;
 /** Whether a revision can run with the schema. */
 export function canRun(all: readonly Candidate[], schema: Schema, name: string): boolean {
   const { contracted, knownMigrations } = schema;
-  if (!contracted) return true;
+  if (!contracted || contracted.migrations.length === 0) return true; // all were restored
   const reported = canRunAfter(all, knownMigrations, name, contracted);
   if (reported !== undefined) return reported;
   // It was never migrated: its code is newer, unless it is an old image with new settings.
@@ -43,7 +40,7 @@ export function canRunAfter(
 
 /** The oldest recorded revision that can run with the schema; undefined if no contract migration was started. */
 export function rollbackFloor<T extends Candidate>(all: readonly T[], schema: Schema): T | undefined {
-  if (!schema.contracted) return undefined;
+  if (!schema.contracted?.migrations.length) return undefined;
   const byAge = all.toSorted((a, b) => (a.number ?? 0) - (b.number ?? 0));
   return byAge.find(({ name }) => canRun(all, schema, name));
 }
@@ -66,56 +63,19 @@ export function belowFloorMessage(
     );
   }
   const lacking = contracted.migrations.filter((migration) => !own[0]?.migrations.includes(migration));
+  const end = contracted.hidden
+    ?.map(({ until }) => until)
+    .toSorted()
+    .at(-1);
+  const window = contracted.purged && end ? `, which was purged after its window ended at ${end}` : '';
   return (
-    `${titleOf(rejected, name)} does not support the schema: it needs what ${lacking.join(', ')} dropped at ${contracted.at}, ` +
+    `${titleOf(rejected, name)} does not support the schema: it needs what ${lacking.join(', ')} dropped at ${contracted.at}${window}, ` +
     `and a rollback would not restore that data; the oldest supported revision is ${floor}`
   );
 }
 
 function titleOf(candidate: Candidate | undefined, name: string): string {
   return candidate?.image ? `${name} (${candidate.image})` : name;
-}
-
-/**
- * Records what migration Jobs reported, because Jobs and their pods may be deleted. A contract Job that exists
- * counts as started, even if the operator was killed before the start was recorded.
- */
-export function recordSchema(
-  observation: Observation,
-  position: DeliveryPosition,
-  now: number,
-): DeliveryPosition {
-  const { revisions } = observation;
-  const migrations = recordBackfill(observation, recordKnownMigrations(observation, position));
-  const known = recordSchemaCheck(observation, migrations);
-  const recorded = { ...position, knownMigrations: known.length > 0 ? known : undefined };
-  const stable = revisions.find(({ name }) => name === position.stable);
-  if (!stable?.contract || stable.contract.state === 'Absent') return recorded;
-  const isNew = pendingContracts(recorded).length > 0;
-  const started = isNew ? startedContract(revisions, recorded, now) : recorded.contracted;
-  if (started?.revision !== stable.name) return recorded;
-  const done = stable.contract.state === 'Succeeded';
-  return { ...recorded, contracted: { ...started, ...(done ? { done } : {}) } };
-}
-
-/** Once, for the revision being delivered: a later report of an old Job may concern an older schema. */
-function recordKnownMigrations(
-  { revisions, unrecorded = [] }: Observation,
-  { update, contracted, knownMigrations = [] }: DeliveryPosition,
-): KnownMigrations[] {
-  const names = [...revisions.map(({ name }) => name), ...unrecorded];
-  const retained = knownMigrations.filter(({ revision }) => names.includes(revision));
-  const canary = revisions.find(({ name }) => name === update);
-  const before = retained.find(({ revision }) => revision === update);
-  if (!canary || (before && !(before.unreported && canary.contracts))) return retained;
-  const backfill = canary.backfill ? { backfill: true } : {};
-  if (canary.unreported) {
-    return [...retained, { revision: canary.name, migrations: [], unreported: true, ...backfill }];
-  }
-  if (!canary.contracts) return retained;
-  const past = contracted?.migrations.filter((migration) => !canary.ahead?.includes(migration)) ?? [];
-  const migrations = [...new Set([...canary.contracts, ...past])];
-  return [...retained.filter((one) => one !== before), { revision: canary.name, migrations, ...backfill }];
 }
 
 /** Contract migrations of the stable revision that were not started. */
@@ -134,5 +94,11 @@ export function startedContract(
   const { number = 0, image } = viewOf(revisions, revision);
   const migrations = [...(position.contracted?.migrations ?? []), ...pendingContracts(position)];
   const at = new Date(now).toISOString();
-  return { revision, number, ...(image ? { image } : {}), migrations, at };
+  const { restores, hidden, purged } = position.contracted ?? {};
+  return {
+    ...{ revision, number, ...(image ? { image } : {}), migrations, at },
+    ...(restores ? { restores } : {}),
+    // The window of an earlier contract.
+    ...(hidden && !purged ? { hidden } : {}),
+  };
 }

@@ -10,7 +10,7 @@ import { effectiveShare } from './route-share.js';
  */
 export function windowFor(
   context: DeliveryContext,
-  step: Exclude<GatedStep, 'Contract'>,
+  step: Exclude<GatedStep, 'Contract' | 'Purge'>,
   revision = context.position.update,
 ): string | undefined {
   const waitingFor = context.observation.gate?.held[step];

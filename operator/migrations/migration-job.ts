@@ -20,26 +20,31 @@ export function migrationJobName(revision: string, stage: MigrationStage, attemp
   return attempt > 1 ? `${revision}-${stage}-${attempt}` : `${revision}-${stage}`;
 }
 
-const ARGUMENTS: Record<Exclude<MigrationStage, 'hook'>, readonly string[]> = {
-  plan: ROLES.migratePlan,
-  expand: ROLES.migratePhase('expand'),
-  backfill: ROLES.migratePhase('backfill'),
-  contract: ROLES.migratePhase('contract'),
+const ARGUMENTS: Record<
+  Exclude<MigrationStage, 'hook'>,
+  (migrations: readonly string[]) => readonly string[]
+> = {
+  plan: () => ROLES.migratePlan,
+  expand: () => ROLES.migratePhase('expand'),
+  backfill: () => ROLES.migratePhase('backfill'),
+  contract: () => ROLES.migratePhase('contract'),
+  restore: (migrations) => ROLES.migrateRestore(migrations),
+  purge: () => ROLES.migratePurge,
 };
 
 /** The Job of a stage, with the image, settings and Secrets of the revision's pods. */
 export function migrationJob(
   api: PcfApi,
   revision: Revision,
-  { stage, attempt }: MigrationJob & { stage: keyof typeof ARGUMENTS },
+  { stage, attempt, migrations = [] }: MigrationJob & { stage: keyof typeof ARGUMENTS },
 ): KubeObject {
   const { startupProbe, readinessProbe, livenessProbe, ports, ...container } =
     revision.template.spec.containers[0];
   const template = variant(revision.template, 'migration', {
     ...container,
     name: MIGRATION_CONTAINER,
-    args: [...ARGUMENTS[stage]],
-    env: [...withLockTimeout(api, container.env), ...(stage === 'expand' ? schemaCheckEnv(api) : [])],
+    args: [...ARGUMENTS[stage](migrations)],
+    env: [...withSettings(api, container.env), ...(stage === 'expand' ? schemaCheckEnv(api) : [])],
   });
   return stageJob(api, migrationJobName(revision.name, stage, attempt), revision, stage, template);
 }
@@ -47,14 +52,16 @@ export function migrationJob(
 /** Name of the container whose log and termination message are read. */
 export const MIGRATION_CONTAINER = 'migrate';
 
-function withLockTimeout({ spec }: PcfApi, env: Container['env']): Container['env'] {
-  const { lockTimeout } = spec.migrations ?? {};
-  if (!lockTimeout) return env;
-  const name = ENV.migrationsLockTimeout;
-  return [
-    ...env.filter((variable) => variable.name !== name),
-    { name, value: `${durationMs(lockTimeout)}ms` },
+/** Without a window its variable is not set: an older image rejects unknown settings. */
+function withSettings({ spec }: PcfApi, env: Container['env']): Container['env'] {
+  const { lockTimeout, contractWindow } = spec.migrations ?? {};
+  const windowMs = durationMs(contractWindow ?? '0s');
+  const settings = [
+    ...(lockTimeout ? [{ name: ENV.migrationsLockTimeout, value: `${durationMs(lockTimeout)}ms` }] : []),
+    ...(windowMs > 0 ? [{ name: ENV.migrationsContractWindow, value: `${windowMs / 1000}s` }] : []),
   ];
+  const names: string[] = settings.map(({ name }) => name);
+  return [...env.filter(({ name }) => !names.includes(name)), ...settings];
 }
 
 function schemaCheckEnv({ spec }: PcfApi): Container['env'] {

@@ -9,6 +9,7 @@ import type { KubeObject } from '../runtime/kube-types.js';
 import { backupView, hookName } from './hook.js';
 import { type Job, type JobView, jobView, type LiveReports, type PodLike } from './job-view.js';
 import { migrationJobName } from './migration-job.js';
+import { windowView } from './window-view.js';
 
 export interface MigrationView {
   /** State of expand and backfill together. */
@@ -242,20 +243,23 @@ function contractView(
   );
   const job = read(migrationJobName(revision, 'contract', last));
   const hook = readHook && hookView(revision, promotedAt, last + 1, readHook);
+  const { window, ...ended } = windowView(revision, job, Math.max(1, last), read);
+  const isRestored = window?.restore === 'Succeeded';
   // The hook has the next number: if it failed, it did so after the Job.
   const isHooks = hook?.state === 'Failed' || hook?.state === 'Running' || job.state === 'Absent';
-  const latest = isHooks ? hook : job;
+  const latest = ended.job && !(isHooks && isRestored) ? ended.job : isHooks ? hook : job;
+  const stage = latest === ended.job ? ended.stage : latest === job ? 'contract' : 'hook';
+  const report = ended.job?.report ?? job.report;
   return {
     contract: {
-      state: job.state === 'Lost' ? 'Succeeded' : job.state,
+      state: isRestored ? 'Absent' : job.state === 'Lost' ? 'Succeeded' : job.state,
       hook: !hook ? 'Disabled' : hook.state === 'Lost' ? 'Succeeded' : hook.state,
       attempt: hook?.attempt ?? last + 1,
+      ...(window ? { window } : {}),
     },
-    ...(job.report ? { report: job.report } : {}),
+    ...(report ? { report } : {}),
     ...(latest?.error ? { contractError: latest.error } : {}),
-    ...(latest && latest.state !== 'Absent'
-      ? { stage: latest === job ? 'contract' : 'hook', job: latest.name }
-      : {}),
+    ...(latest && latest.state !== 'Absent' ? { stage, job: latest.name } : {}),
   };
 }
 

@@ -67,12 +67,17 @@ function announceDecision(decision: Decision): Announcement {
     case 'ContractStarted':
       return normal(
         'ContractStarted',
-        `started contract migrations ${decision.migrations.join(', ')}: a rollback to revisions that need what they drop is no longer possible`,
+        `started contract migrations ${decision.migrations.join(', ')}: a rollback to revisions that need what they drop is only possible within contractWindow`,
       );
     case 'ContractCancelled':
       return normal(
         'ContractCancelled',
         `cancelled the contract migrations of ${decision.revision}: the delivery of ${decision.by} started during the soak`,
+      );
+    case 'ContractRestored':
+      return normal(
+        'ContractRestored',
+        `restored what contract migrations ${decision.migrations.join(', ')} of ${decision.revision} dropped: they are pending again`,
       );
     case 'Promoted':
       return normal('Promoted', `promoted ${decision.revision} to the stable revision`);

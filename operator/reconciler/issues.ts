@@ -113,6 +113,14 @@ function podsNotCreated({ observed: { uncreated } }: IssueInput): Issue | undefi
 function contractFailed({ observed: { api, delivery, migrations } }: IssueInput): Issue | undefined {
   const { stable = '', promotedAt } = delivery.position;
   const { contract, contractError } = migrations.get(stable) ?? {};
+  const { restore, purge } = contract?.window ?? {};
+  const ended = restore === 'Failed' ? 'restore' : purge === 'Failed' ? 'purge' : undefined;
+  if (ended) {
+    return {
+      reason: 'ContractFailed',
+      message: `the ${ended} of the contract migrations of ${stable} failed: ${contractError}; fix it, then delete its Job, which is created again`,
+    };
+  }
   const isFailed = contract?.state === 'Failed' || contract?.hook === 'Failed';
   if (!isFailed || !promotedAt) return undefined;
   const isHook = contract.hook === 'Failed';

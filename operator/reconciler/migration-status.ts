@@ -1,6 +1,7 @@
 /** The status of the database schema: the state of migrations, what they wait for, and the rollback floor. */
 import type { MigrationReport } from '../../contract/image.js';
 import type { MigrationStatus } from '../api/v1alpha1/status.js';
+import { windowEnd } from '../delivery/contract-window.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { isMigrated } from '../delivery/plan.js';
 import { rollbackFloor } from '../delivery/rollback-floor.js';
@@ -14,7 +15,9 @@ export function migrationStatus(observed: Observed, plan: DeliveryPlan): Migrati
   const view = revision ? observed.migrations.get(revision) : undefined;
   if (!revision || !view) return undefined;
   const { state, report, error, contractError, contract, durationMs, applied, progress } = view;
-  const contracting = revision === stable && [contract.state, contract.hook].includes('Running');
+  const { hook, window } = contract;
+  const runs = [contract.state, hook, window?.restore, window?.purge].includes('Running');
+  const contracting = revision === stable && runs;
   const floor = rollbackFloor(observed.delivery.revisions, plan.position);
   // The stable revision was migrated before its promotion, even if its Jobs are deleted.
   const reached = contracting ? 'Running' : revision === stable && state === 'Pending' ? 'Succeeded' : state;
@@ -43,9 +46,11 @@ export function migrationStatus(observed: Observed, plan: DeliveryPlan): Migrati
         : reached === 'Running'
           ? observed.trouble.get(revision)
           : undefined),
-    waitingFor: plan.contract?.waitingFor,
+    waitingFor: plan.restoring ?? plan.contract?.waitingFor,
     approval: plan.approval,
     contractAt: plan.contract?.at,
+    window: windowOf(plan.position),
+    irreversible: report?.irreversible,
     rollbackFloor:
       floor && contracted
         ? compact({
@@ -55,6 +60,18 @@ export function migrationStatus(observed: Observed, plan: DeliveryPlan): Migrati
             migrations: contracted.migrations,
           })
         : undefined,
+  });
+}
+
+function windowOf(position: DeliveryPlan['position']): MigrationStatus['window'] {
+  const until = windowEnd(position);
+  if (until === undefined) return undefined;
+  const hidden = position.contracted?.hidden ?? [];
+  const objects = hidden.flatMap((one) => one.objects ?? []);
+  return compact({
+    until,
+    migrations: hidden.map(({ migration }) => migration),
+    objects: objects.length > 0 ? objects : undefined,
   });
 }
 
@@ -116,6 +133,7 @@ function contractVerdict(
 ): Pick<Verdict, 'reason' | 'message'> {
   const ready = `the schema is ready for ${name}`;
   const { contract, contractError } = observed.migrations.get(plan.position.stable ?? '') ?? {};
+  if (plan.restoring) return { reason: 'Restoring', message: `${ready}; waiting for ${plan.restoring}` };
   if (plan.job?.stage === 'contract' || contract?.state === 'Running') {
     return {
       reason: 'Contracting',

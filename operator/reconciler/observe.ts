@@ -186,7 +186,8 @@ function withContractTrouble(
   uncreated: ReadonlyMap<string, string>,
 ): MigrationView {
   const { contract, contractError, job } = view;
-  const runs = contract.state === 'Running' || contract.hook === 'Running';
+  const { state, hook, window } = contract;
+  const runs = [state, hook, window?.restore, window?.purge].includes('Running');
   if (!runs || !job || contractError) return view;
   const [ofPod] = pods.flatMap((pod) => (isOfJob(pod, job) && podTrouble(pod)) || []);
   const trouble = ofPod ?? uncreated.get(jobKey(job));
@@ -218,7 +219,8 @@ function migrationFailure(migration: MigrationView | undefined, pods: Pod[]): Fa
 /** The Job that pods wait for. None waits for contract or its hook. */
 function preparing(migration: MigrationView | undefined): string | undefined {
   const { state, stage, job } = migration ?? {};
-  return state === 'Running' && stage !== 'contract' && stage !== 'hook' ? job : undefined;
+  const prepares = stage === 'plan' || stage === 'expand' || stage === 'backfill';
+  return state === 'Running' && prepares ? job : undefined;
 }
 
 function componentTroubles({ spec }: PcfApi, pods: Pod[]): Observed['componentTroubles'] {

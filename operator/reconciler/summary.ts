@@ -49,6 +49,7 @@ export function reasonSince({ status }: PcfApi, reason: string, now: number): st
 const rules: readonly SummaryRule[] = [
   secretMissing,
   providerMissing,
+  restoring,
   belowRollbackFloor,
   routeMissing,
   aborted,
@@ -86,6 +87,19 @@ function secretMissing({ observed, since }: SummaryInput): Summary | undefined {
 function providerMissing({ observed, since }: SummaryInput): Summary | undefined {
   const trouble = missingProvider(observed);
   return trouble ? missingObject('TrafficProviderMissing', trouble, since) : undefined;
+}
+
+/** An undo below the rollback floor, within the window after contract. */
+function restoring({ observed, plan }: SummaryInput): Summary | undefined {
+  if (!plan.restoring) return undefined;
+  const { stable = '' } = plan.position;
+  const { contractError } = observed.migrations.get(stable) ?? {};
+  return {
+    phase: 'Migrating',
+    reason: 'Migrating',
+    message: `waiting for ${plan.restoring}${contractError ? `: ${contractError}` : ''}; ${stable} continues to serve`,
+    verdict: 'InProgress',
+  };
 }
 
 /** An undo to a revision below the rollback floor is rejected. */

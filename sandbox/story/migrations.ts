@@ -1,7 +1,8 @@
 /**
  * Scenario "migrations": schema migrations under load: expand, backfill, canary, promotion, an undo during
- * the soak, contract, and an undo that is rejected after it.
+ * the soak, contract, an undo within the window after it, purge, and an undo that is rejected after that.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { Sandbox } from '../sandbox.js';
 import { count, p99 } from './load.js';
@@ -15,6 +16,10 @@ import { seedServices } from './split/seed.js';
 const OLD = '1.0.0';
 const NEW = '2.0.0';
 const SOAK = '20s';
+const WINDOW = '1h';
+/** Of the last contract, whose end the scenario waits for. */
+const SHORT_WINDOW = '10s';
+const WRITES_MS = 8_000;
 const LONG_MS = 300_000;
 
 type Migration = NonNullable<NonNullable<PcfApiView['status']>['migration']>;
@@ -44,6 +49,8 @@ export class MigrationsStory extends Scenario {
       await this.undoInTheSoak();
       await this.promoteAgain();
       await this.contract();
+      await this.undoInTheWindow();
+      await this.purge();
       await this.rejectUndo();
     } finally {
       await this.locks.stop();
@@ -56,7 +63,7 @@ export class MigrationsStory extends Scenario {
     const tookMs = await seedServices(this.databaseUrl, this.rows);
     this.printDuration('written', tookMs);
     await this.patch({
-      migrations: { contractDelay: SOAK },
+      migrations: { contractDelay: SOAK, contractWindow: WINDOW },
       strategy: { type: 'Canary', canary: { scaleDownDelay: '10s' } },
     });
     await this.watch.until('Ready', (api) => api?.status?.phase === 'Ready');
@@ -149,13 +156,94 @@ export class MigrationsStory extends Scenario {
 
   private async contract(): Promise<void> {
     this.chapter(`contract: after the soak of ${SOAK}, and after the last pod of ${OLD}`);
+    const before = await this.writeRows();
     const startedAt = performance.now();
     await this.migration('contracted', ({ rollbackFloor, pending }) => !!rollbackFloor && !pending, LONG_MS);
     this.printDuration('contracted', performance.now() - startedAt);
     this.expect(!(await this.hasColumn('repository')), 'the old column still exists');
     await this.write('after-contract');
+    const within = await this.writeRows();
+    this.line(
+      `p99 of mutations ${p99(before.sample).toFixed(1)} ms with the trigger of expand, ${p99(within.sample).toFixed(1)} ms while the hidden column is maintained`,
+    );
     await this.measure('after contract', { [NEW]: 100 });
     this.line((await this.pcf('migrate', 'status', 'pcf-api')).trim().replaceAll('\n', '\n    '));
+  }
+
+  /** The old version returns after contract: the column is restored with what the new version has written. */
+  private async undoInTheWindow(): Promise<void> {
+    this.chapter(`undo within the window of ${WINDOW} after contract`);
+    this.line((await this.pcf('undo', 'pcf-api', '--dry-run')).trim().replaceAll('\n', '\n    '));
+    const failuresBefore = this.load.total.failures.length;
+    const startedAt = performance.now();
+    const writers = this.startWriters();
+    this.line((await this.pcf('undo', 'pcf-api')).trim());
+    await this.promoted(OLD);
+    await writers.stop();
+    this.printDuration(`restored, and all traffic is on ${OLD} again`, performance.now() - startedAt);
+    const failed = this.load.total.failures.length - failuresBefore + writers.sample.failures.length;
+    this.expect(
+      failed === 0,
+      `${failed} requests failed during the undo: ${writers.sample.failures[0] ?? ''}`,
+    );
+    this.line(`${count(writers.sample)} mutations during the undo, ${writers.sample.failures.length} failed`);
+    this.expect(await this.hasColumn('repository'), 'the old column was not restored');
+    const [wrong] = await this.sql<{ rows: number; stale: number }>(
+      `SELECT count(*)::int AS rows,
+              count(*) FILTER (WHERE repository IS DISTINCT FROM repository_url || coalesce('#' || repository_branch, ''))::int AS stale
+       FROM services`,
+      [],
+    );
+    this.line(
+      `compared ${wrong?.rows.toLocaleString('en')} rows: ${wrong?.stale} differ in the old column and the new ones`,
+    );
+    this.expect(wrong?.stale === 0, `${wrong?.stale} rows are stale after the restore`);
+    const values = [[...writers.written.keys()], [...writers.written.values()]];
+    // The new version writes the URL, the old one the restored column.
+    const [lost] = await this.sql<{ count: number }>(
+      `SELECT count(*)::int AS count FROM services JOIN unnest($1::uuid[], $2::text[]) AS w (id, text) USING (id)
+       WHERE text NOT IN (repository_url, repository)`,
+      values,
+    );
+    this.expect(lost?.count === 0, `${lost?.count} writes were lost during the undo`);
+    await this.measure('after the undo', { [OLD]: 100 });
+    await this.write('after-restore');
+  }
+
+  private async purge(): Promise<void> {
+    this.chapter(`${NEW} again, contract, and a purge after a window of ${SHORT_WINDOW}`);
+    await this.patch({
+      image: imageOf(NEW),
+      migrations: { contractDelay: SOAK, contractWindow: SHORT_WINDOW },
+    });
+    await this.promoted(NEW);
+    const startedAt = performance.now();
+    await this.migration('contracted', ({ rollbackFloor, pending }) => !!rollbackFloor && !pending, LONG_MS);
+    await this.migration('purged', ({ phase, state }) => phase === 'purge' && state === 'Succeeded', LONG_MS);
+    this.printDuration('contracted and purged, including soak and window', performance.now() - startedAt);
+    const hidden = await this.sql(
+      "SELECT 1 FROM information_schema.columns WHERE column_name LIKE 'pcf\\_hidden\\_%'",
+      [],
+    );
+    this.expect(hidden.length === 0, 'the purge has left hidden columns');
+    await this.measure('after the purge', { [NEW]: 100 });
+  }
+
+  private startWriters(): RowWriters {
+    const writers = new RowWriters(this.load, this.databaseUrl, SPLIT_MIGRATIONS.backfill);
+    writers.start();
+    return writers;
+  }
+
+  /** Mutations of rows for some seconds. */
+  private async writeRows(): Promise<RowWriters> {
+    const writers = this.startWriters();
+    await sleep(WRITES_MS);
+    await writers.stop();
+    const [failure] = writers.sample.failures;
+    if (failure)
+      this.problems.push(`${writers.sample.failures.length} mutations failed, the first: ${failure}`);
+    return writers;
   }
 
   private async rejectUndo(): Promise<void> {

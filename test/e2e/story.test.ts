@@ -24,7 +24,7 @@ describe('sandbox --story', () => {
     assert.match(output, /[1-9]\d* requests served, 0 failed/);
   }).timeout(START_TIMEOUT_MS);
 
-  it('migrations: expand, backfill, canary, undo and contract complete without a failed request', async () => {
+  it('migrations: expand, backfill, canary, contract, undo before and after it, and purge complete without a failed request', async () => {
     const story = ['--story', 'migrations', '--rows', '100000'];
     const { code, output } = await sandbox(...story, '--state-dir', '.sandbox/story');
     assert.equal(code, 0, output);
@@ -32,6 +32,8 @@ describe('sandbox --story', () => {
     assert.match(output, /backfilled [\d,]+ rows, [1-9][\d,]* rows\/s/);
     assert.match(output, /p99 of the API [1-9]\d*\.\d ms before, [1-9]\d*\.\d ms during it/);
     assert.match(output, /[1-9]\d* mutations of rows during their backfill: p99 [1-9]\d*\.\d ms, 0 failed/);
+    assert.match(output, /compared [\d,]+ rows: 0 differ in the old column and the new ones/);
+    assert.match(output, /undo rejected: .* which was purged after its window ended at/);
     assert.match(output, /longest lock wait of a request: \d+ ms/);
   }).timeout(START_TIMEOUT_MS);
 

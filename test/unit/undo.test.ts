@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { undoPatch } from '../../cli/undo-patch.js';
+import { restoreFor } from '../../cli/undo-restore.js';
+import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { type PcfApiSpec, pcfApiSpec } from '../../operator/api/v1alpha1/spec.js';
-import { newRevision, revisionName } from '../../operator/resources/revision.js';
+import { newRevision, type Revision, revisionName } from '../../operator/resources/revision.js';
 import { pcfApi } from '../support/fixtures/fixtures.js';
 
 /** Applies a JSON merge patch (RFC 7386), as the API server does. */
@@ -25,9 +27,9 @@ function undone(from: PcfApiSpec, to: PcfApiSpec): PcfApiSpec {
 
 const database = { secretRef: { name: 'pcf-api-secrets', key: 'database-url' } };
 
-describe('undoPatch', () => {
-  const before = pcfApi({ config: { logging: { level: 'info' } } });
+const before = pcfApi({ config: { logging: { level: 'info' } } });
 
+describe('undoPatch', () => {
   const changes: Record<string, Partial<PcfApiSpec>> = {
     'a section of config': { config: { logging: { level: 'info' }, graphql: { introspection: false } } },
     'a key of a section': { config: { logging: { level: 'info', pretty: true } } },
@@ -93,5 +95,44 @@ describe('undoPatch', () => {
         );
       }),
     );
+  });
+});
+
+describe('restoreFor', () => {
+  const until = '2026-11-24T10:00:00.000Z';
+  const now = Date.parse(until) - 1_000;
+  const contracted = {
+    ...{ revision: 'new', number: 2, image: 'image:2', migrations: ['Drop2'], at: until, done: true },
+    hidden: [{ migration: 'Drop2', until, objects: ['column public.services.owner'] }],
+  };
+  const revisions = [
+    { name: 'old', number: 1, image: 'image:1' },
+    { name: 'new', number: 2, image: 'image:2' },
+  ] as Revision[];
+  const restoreOf = (to: number, over: object = {}, at = now) =>
+    restoreFor(
+      {
+        ...before,
+        status: { delivery: { stable: 'new', contracted: { ...contracted, ...over } } },
+      } as PcfApi,
+      revisions,
+      revisions[to]!,
+      at,
+    );
+
+  it('reports what an undo below the rollback floor restores, within the window', () => {
+    const restore = restoreOf(0);
+    assert.deepEqual(restore?.migrations, ['Drop2']);
+    assert.deepEqual(restore?.details.slice(0, 2), [
+      `Drop2, until ${until}:`,
+      '  column public.services.owner',
+    ]);
+  });
+
+  it('is undefined for a supported revision, after the window, after the purge, and with an irreversible migration', () => {
+    assert.equal(restoreOf(1), undefined);
+    assert.equal(restoreOf(0, {}, Date.parse(until)), undefined);
+    assert.equal(restoreOf(0, { purged: true }), undefined);
+    assert.equal(restoreOf(0, { migrations: ['Drop2', 'Delete3'] }), undefined);
   });
 });

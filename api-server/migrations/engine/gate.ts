@@ -16,13 +16,11 @@ import {
 import { dropLeftovers, isBuilt } from './index-leftovers.js';
 import type { KnownMigration } from './known-migrations.js';
 import { toMigrationFindings } from './lint-migrations.js';
+import { lockWaitLimiter } from './lock-wait.js';
 import { lockedTables } from './locked-tables.js';
 import type { SessionTimeouts } from './migration-session.js';
 import { RefusedError } from './refused-error.js';
 import { type Query, type SentStatement, withStatementCheck } from './statement-gate.js';
-
-/** Minimum `lock_timeout` for the later locks of a transaction. */
-const MIN_LOCK_TIMEOUT_MS = 10;
 
 /** Runs `work`, the `up` of a migration, with lint of each statement. */
 export async function withLint(
@@ -50,22 +48,6 @@ export async function withLint(
     return send();
   };
   await withStatementCheck(runner, name, check, work);
-}
-
-/**
- * While a statement waits for its lock, the traffic waits for the locks that the transaction already
- * holds. So the limit applies to the transaction, and is counted from its first lock.
- */
-function lockWaitLimiter(timeoutMs: number): (query: Query) => Promise<void> {
-  let lockedAt: number | undefined;
-  return async (query) => {
-    if (lockedAt === undefined || timeoutMs === 0) {
-      lockedAt = performance.now();
-      return;
-    }
-    const left = Math.round(timeoutMs - (performance.now() - lockedAt));
-    await query(`SET LOCAL lock_timeout = ${Math.max(MIN_LOCK_TIMEOUT_MS, left)}`);
-  };
 }
 
 /** True for statements that may run for long, and whose locks do not conflict with reads and writes. */

@@ -58,6 +58,11 @@ export async function recordApplied(runner: QueryRunner, migration: KnownMigrati
   );
 }
 
+/** After a restore the migration is pending. */
+export async function removeApplied(runner: QueryRunner, name: string): Promise<void> {
+  await runner.query(`DELETE FROM ${MIGRATIONS_TABLE} WHERE name = $1`, [name]);
+}
+
 /** Throws a `RefusedError` if an applied migration has changed, or if it does not support this version. */
 export function checkHistory(applied: Applied[], known: KnownMigration[], version: string): void {
   const byName = new Map(known.map((one) => [one.name, one]));

@@ -6,6 +6,7 @@ import type { MigrationInterface } from 'typeorm';
 import { z } from 'zod';
 import { type MigrationPhase, migrationPhaseSchema } from '../../../contract/image.js';
 import { shippedPath } from '../../../contract/shipped-files.js';
+import type { RestoreSpec } from '../reversible/restore-expressions.js';
 import { checksumOf } from './checksum.js';
 import { isOlder } from './compatibility.js';
 import { NO_DATABASE, withDriverGate } from './driver-gate.js';
@@ -24,12 +25,15 @@ export interface KnownMigration {
   checksum: string;
   /** Statements of the migration, as far as they are known without a database. */
   dry: DryRun;
+  /** SQL expressions that compute dropped columns, by table and column. See docs/migrations.md. */
+  restore?: RestoreSpec;
   migration: new () => MigrationInterface;
 }
 
 const FOLDER = 'api-server/migrations/versions';
 
 const versionSchema = z.string().regex(/^\d+\.\d+\.\d+(-[\w.]+)?$/, 'expected a version such as 1.4.0');
+const restoreSchema = z.record(z.string(), z.record(z.string(), z.string().min(1)));
 const declarationSchema = z.object({
   phase: migrationPhaseSchema,
   transaction: z.boolean().default(true),
@@ -93,8 +97,14 @@ async function register(migration: new () => MigrationInterface, file: string): 
       `${file}: no version satisfies the bounds of ${name}: requires ${oldest}, until ${newest}`,
     );
   }
-  const instance = new migration() as MigrationInterface & { backfill?: unknown };
+  const instance = new migration() as MigrationInterface & { backfill?: unknown; restore?: unknown };
   refuseMismatch(file, name, declared.data.phase, instance);
+  const restore = restoreSchema.optional().safeParse(instance.restore);
+  if (!restore.success) {
+    throw new Error(
+      `${file}: ${name}.restore must have an SQL expression per table and column: { services: { owner: 'team' } }`,
+    );
+  }
   const dry = await dryRun(instance);
   if (instance.backfill && (dry.statements.length > 0 || dry.dynamic)) {
     throw new Error(
@@ -102,18 +112,29 @@ async function register(migration: new () => MigrationInterface, file: string): 
     );
   }
   const checksum = checksumOf(dry, [declared.data.transaction, instance.backfill ?? null], migration);
-  return { name, ...declared.data, checksum, dry, migration };
+  if (restore.data && !dry.dynamic) await refuseInvalidRestore(file, name, restore.data, dry);
+  return { name, ...declared.data, ...(restore.data && { restore: restore.data }), checksum, dry, migration };
 }
 
 function refuseMismatch(
   file: string,
   name: string,
   phase: MigrationPhase,
-  { backfill }: { backfill?: unknown },
+  { backfill, restore }: { backfill?: unknown; restore?: unknown },
 ) {
+  if (restore && phase !== 'contract') {
+    throw new Error(`${file}: ${name} declares \`restore\`, so its phase must be contract, not ${phase}`);
+  }
   if (backfill && phase !== 'backfill') {
     throw new Error(`${file}: ${name} declares a backfill, so its phase must be backfill, not ${phase}`);
   }
+}
+
+/** Loads the SQL parser on demand, because images have few such migrations. */
+async function refuseInvalidRestore(file: string, name: string, restore: RestoreSpec, dry: DryRun) {
+  const { findInvalidRestore } = await import('../reversible/restore-expressions.js');
+  const problem = await findInvalidRestore(restore, dry.statements);
+  if (problem) throw new Error(`${file}: ${name}.restore: ${problem}`);
 }
 
 export function timestampOf({ name }: { name: string }): number {

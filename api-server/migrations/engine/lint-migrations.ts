@@ -12,6 +12,7 @@ import {
   statementsOf,
 } from '../../migration-lint/lint.js';
 import { droppedNames } from '../../migration-lint/names.js';
+import { quoteTable, type RestoreSpec, restoreStatement } from '../reversible/restore-expressions.js';
 import type { BackfillSpec } from './backfill-batch.js';
 import type { DryRun } from './dry-run.js';
 import { type KnownMigration, timestampOf } from './known-migrations.js';
@@ -86,14 +87,27 @@ async function namesDroppedByContracts(
 }
 
 async function lintMigration(
-  { name, phase, transaction, migration, dry }: KnownMigration,
+  { name, phase, transaction, migration, dry, restore = {} }: KnownMigration,
   history: LintHistory,
 ): Promise<LintedMigration> {
   const context = lintContext(phase, transaction, history);
   const { backfill } = new migration() as MigrationInterface & { backfill?: BackfillSpec };
   const findings: Finding[] = backfill ? await lintBackfill(backfill, history) : [];
   for (const sql of dry.statements) findings.push(...(await lintSql(sql, context)));
+  findings.push(...(await lintRestore(restore, history)));
   return { name, findings, created: [...context.created], dynamic: dry.dynamic };
+}
+
+/** The expressions run in a trigger, for each row that the new version writes. */
+async function lintRestore(restore: RestoreSpec, history: LintHistory): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const [table, columns] of Object.entries(restore)) {
+    for (const [column, expression] of Object.entries(columns)) {
+      const sql = restoreStatement(quoteTable(table), column, expression);
+      findings.push(...(await lintSql(sql, lintContext('backfill', true, history))));
+    }
+  }
+  return findings.filter(({ rule }) => rule !== 'update-all-rows');
 }
 
 /** The fields of a backfill must form a single UPDATE. */

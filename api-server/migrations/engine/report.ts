@@ -6,16 +6,16 @@ const MIN_ERROR_CHARS = 200;
 /**
  * Fields that are removed, in this order, if the names alone exceed the limit. No decision depends on them.
  */
-const DETAILS = ['lockHolder', 'running', 'phases', 'backfill', 'error'] as const;
+const DETAILS = ['lockHolder', 'running', 'phases', 'backfill', 'error', 'irreversible'] as const;
 
 /**
  * The report as JSON of at most 4,096 bytes. Informational parts are removed first: the end of the error,
- * findings, the oldest names. The decisions of the operator depend on `contracts`, `ahead`, and on whether
- * `backfills` is empty: if names of these are removed, `truncated` is true.
+ * findings, hidden objects, the oldest names. The decisions of the operator depend on `contracts`, `ahead`, `hidden`,
+ * and on whether `backfills` is empty: if names of these are removed, `truncated` is true.
  */
 export function fitReport(report: MigrationReport, limit: number = LAST_WORDS_BYTES): string {
   const fit = structuredClone(report);
-  const { backfills = [], contracts = [], ahead = [], findings = [] } = fit;
+  const { backfills = [], contracts = [], ahead = [], findings = [], hidden = [] } = fit;
   const isTooLong = () => Buffer.byteLength(JSON.stringify(fit)) > limit;
   const shorten = (names: string[], min = 0) => {
     while (names.length > min && isTooLong()) names.shift();
@@ -26,6 +26,7 @@ export function fitReport(report: MigrationReport, limit: number = LAST_WORDS_BY
   while (findings.length > 1 && isTooLong()) findings.pop();
   shortenSchemaCheck(fit.schemaCheck, isTooLong);
   if (isTooLong()) delete fit.findings;
+  for (const one of hidden) if (isTooLong()) delete one.objects;
   shorten(fit.applied);
   for (const name of report.pending) {
     if (isTooLong() && !counted.has(name)) fit.pending.splice(fit.pending.indexOf(name), 1);
@@ -40,6 +41,7 @@ export function fitReport(report: MigrationReport, limit: number = LAST_WORDS_BY
   // `contracts` first: the operator is stricter without a name in it, and less strict without one in `ahead`.
   shorten(contracts);
   shorten(ahead);
+  while (hidden.length > 0 && isTooLong()) hidden.shift(); // then an undo is rejected
   return JSON.stringify(fit);
 }
 

@@ -2,6 +2,8 @@
 import { QueryRunnerAlreadyReleasedError } from 'typeorm';
 import type {
   BackfillProgress,
+  HiddenMigration,
+  IrreversibleMigration,
   LockHolder,
   MigrationFinding,
   MigrationPhase,
@@ -39,6 +41,13 @@ export interface Progress {
   isRetryPending?: boolean;
   /** Informational findings of the lint. */
   findings?: MigrationFinding[];
+  /** What contract migrations have hidden and a restore brings back. */
+  hidden: HiddenMigration[];
+  /** Contract migrations that can't be reversed. */
+  irreversible: IrreversibleMigration[];
+  /** Migrations that this run restored or purged. */
+  restored: string[];
+  purged: string[];
   /** Publishes a report with the current progress. */
   reportProgress(): void;
 }
@@ -55,7 +64,11 @@ export async function runWithReport(
   const report = (cause?: unknown) =>
     reportOf(settings, known, progress, cause, performance.now() - startedAt);
   const reportProgress = () => onProgress({ ...report(), outcome: 'running' });
-  const progress: Progress = { before: [], now: [], phases, reportProgress };
+  const progress: Progress = {
+    ...{ before: [], now: [], hidden: [], irreversible: [], restored: [], purged: [] },
+    phases,
+    reportProgress,
+  };
   let cause: unknown;
   try {
     await work(progress);
@@ -80,10 +93,20 @@ export function names(applied: Applied[]): string[] {
 function reportOf(
   settings: Settings,
   known: KnownMigration[],
-  { before, now, phases, backfill, running, lockHolder: holder, findings: informational = [] }: Progress,
+  progress: Progress,
   cause: unknown,
   durationMs: number,
 ): MigrationReport {
+  const {
+    before,
+    now,
+    phases,
+    backfill,
+    running,
+    lockHolder: holder,
+    findings: informational = [],
+  } = progress;
+  const { hidden, irreversible, restored, purged } = progress;
   const knownNames = new Set(known.map(({ name }) => name));
   const pending = [...knownNames].filter((name) => !now.includes(name));
   const pendingOf = (phase: MigrationPhase) =>
@@ -104,10 +127,15 @@ function reportOf(
     ...(backfill && { backfill }),
     ...(running && { running }),
     ...(lockHolder && { lockHolder }),
+    ...(hidden.length > 0 && { hidden }),
+    ...(irreversible.length > 0 && { irreversible }),
+    ...(restored.length > 0 && { restored }),
+    ...(purged.length > 0 && { purged }),
   };
   if (cause === undefined) {
     const findings = informational.length > 0 ? { findings: informational.slice(0, MAX_FINDINGS) } : {};
-    return { outcome: applied.length > 0 ? 'done' : 'nothing', ...report, ...findings };
+    const isDone = applied.length + restored.length + purged.length > 0;
+    return { outcome: isDone ? 'done' : 'nothing', ...report, ...findings };
   }
   const error = errorText(cause, running, settings.database.url) + heldBy(cause, holder);
   if (!(cause instanceof RefusedError)) return { outcome: 'failed', ...report, error };

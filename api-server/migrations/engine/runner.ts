@@ -1,22 +1,20 @@
 /** Runs the migrations of this image and reports the result. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import type {
-  BackfillProgress,
-  LockHolder,
-  MigrationPhase,
-  MigrationReport,
-} from '../../../contract/image.js';
-import { backoffMs } from '../../backoff.js';
+import type { BackfillProgress, MigrationPhase, MigrationReport } from '../../../contract/image.js';
 import type { Settings } from '../../config/schema.js';
 import { version } from '../../config/version.js';
-import { sqlState } from '../../database/pool/connection-errors.js';
 import type { LintHistory } from '../../migration-lint/lint.js';
 import type { Logger } from '../../observability/logging/logger.js';
+import {
+  hideContract,
+  recordValidation,
+  refuseDropsOfRead,
+  reportIrreversible,
+} from '../reversible/contract.js';
+import { reportHidden } from '../reversible/hidden-changes.js';
 import { backfillProgress, createBackfills, runBackfill } from './backfill.js';
 import type { BackfillSpec } from './backfill-batch.js';
-import { awaitBlockers, LOCK_NOT_AVAILABLE, LockNotAvailableError, tablesToLock } from './blockers.js';
-import { refuseTransactionPooling } from './direct-connection.js';
+import { tablesToLock } from './blockers.js';
 import { withLint } from './gate.js';
 import {
   type Applied,
@@ -28,10 +26,10 @@ import {
 } from './history.js';
 import type { KnownMigration } from './known-migrations.js';
 import { dynamicFindings, historyBefore } from './lint-migrations.js';
-import { BlockerWatch, describeHolder, runHolder } from './lock-holder.js';
+import { type BlockerWatch, runHolder } from './lock-holder.js';
+import { withLockRetries } from './lock-retries.js';
+import { openLockedSession, watchBlockers } from './locked-session.js';
 import {
-  configureSession,
-  lockSession,
   type MigrationSession,
   openSession,
   resetSession,
@@ -40,7 +38,6 @@ import {
 import { preflight, selectPending } from './preflight.js';
 import { names, type Progress, type RunResult, runWithReport } from './run-report.js';
 
-const LOCK_BACKOFF = { initialMs: 500, maxMs: 10_000 };
 const STATEMENT_TIMEOUT_MS: Record<MigrationPhase, number> = {
   expand: 60_000,
   backfill: 60_000,
@@ -82,6 +79,7 @@ export function migrationStatus(
     progress.lockHolder = await runHolder(session.runner);
     const pending = selectPending(applied, known, ['backfill']).map(({ name }) => name);
     progress.backfill = await backfillProgress(session.runner, pending);
+    progress.hidden = await reportHidden(session.runner);
     checkHistory(applied, known, version());
   });
 }
@@ -99,19 +97,21 @@ export function migrationPlan(
     progress.now = names(applied);
     progress.before = progress.now;
     progress.findings = dynamicFindings(await preflight(session.runner, applied, known, phases));
+    progress.hidden = await reportHidden(session.runner);
+    if (settings.migrations.contract_window === 0 || !phases.includes('contract')) return;
+    progress.irreversible = await reportIrreversible(session.runner, applied, known);
   });
 }
 
 async function runLocked(settings: Settings, known: KnownMigration[], progress: Progress, log: Logger) {
-  await using session = await openSession(settings, known, log);
+  await using session = await openLockedSession(
+    settings,
+    known,
+    progress,
+    log,
+    timeoutsOf(settings, 'expand'),
+  );
   const { runner } = session;
-  await refuseTransactionPooling(session.dataSource, runner);
-  await lockSession(runner, settings.migrations.runner_wait, log, (holder) => {
-    progress.lockHolder = holder;
-    progress.reportProgress();
-  });
-  progress.lockHolder = undefined;
-  await configureSession(runner, timeoutsOf(settings, 'expand'));
   const applied = await readHistory(runner);
   progress.before = names(applied);
   progress.now = progress.before;
@@ -119,12 +119,9 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   await createHistory(runner);
   await adoptChecksums(runner, applied, known);
   progress.backfill = await recordedBackfill(runner, applied, known);
-  await using watch = await watchBlockers(session, settings.migrations.lock_timeout, (holder) => {
-    if (progress.isRetryPending) return; // keep the lock holder that caused the retry
-    progress.lockHolder = holder;
-    progress.reportProgress();
-  });
+  await using watch = await watchBlockers(session, settings, progress);
   const contracts = selectPending(applied, known, ['contract']);
+  if (progress.phases.includes('contract')) await refuseDropsOfRead(runner, contracts);
   for (const migration of selectPending(applied, known, progress.phases)) {
     progress.running = migration.name;
     progress.reportProgress();
@@ -132,6 +129,7 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
     progress.now = [...progress.now, migration.name];
     progress.running = undefined;
   }
+  progress.hidden = await reportHidden(runner);
 }
 
 /**
@@ -160,21 +158,6 @@ function finished(backfill: BackfillProgress | undefined): BackfillProgress | un
   return backfill && { ...backfill, secondsLeft: 0 };
 }
 
-async function watchBlockers(
-  { dataSource, runner }: MigrationSession,
-  lockTimeoutMs: number,
-  onChange: (holder: LockHolder | undefined) => void,
-): Promise<BlockerWatch> {
-  const [{ pid }] = await runner.query('SELECT pg_backend_pid() AS pid');
-  return new BlockerWatch(
-    dataSource.createQueryRunner(),
-    pid,
-    Math.min(1_000, Math.max(50, lockTimeoutMs / 4)),
-    onChange,
-  );
-}
-
-/** A migration that can't obtain a lock is rolled back, so that the traffic continues, and retried. */
 async function applyWithRetries(
   session: MigrationSession,
   settings: Settings,
@@ -187,51 +170,36 @@ async function applyWithRetries(
   watch: BlockerWatch,
   log: Logger,
 ) {
-  const { lock_attempts: attempts, cancel_blockers_after: cancelAfterMs } = settings.migrations;
   const timeouts = timeoutsOf(settings, migration.phase);
   const history = await historyBefore(migration, contracts, known);
   const tables = await tablesToLock(migration);
-  let attempt = 0;
-  const onCommit = () => {
-    attempt = 1; // counts only attempts without progress
-  };
-  const onWait = (holder: LockHolder) => {
-    const hasChanged = holder.pid !== progress.lockHolder?.pid;
-    progress.lockHolder = holder;
-    if (hasChanged) progress.reportProgress();
-  };
-  for (;;) {
-    attempt += 1;
-    const waitMs = backoffMs(attempt, LOCK_BACKOFF);
-    try {
-      await configureSession(session.runner, timeouts);
-      if (tables.length > 0) {
-        await awaitBlockers(session.runner, tables, { waitMs, cancelAfterMs, onWait }, log);
-        progress.lockHolder = undefined;
-      }
-      log.info({ migration: migration.name, phase: migration.phase }, 'migration starts');
-      progress.isRetryPending = false;
-      await applyOne(session, migration, { timeouts, history }, progress, onCommit, log);
-      progress.lockHolder = undefined;
-      return;
-    } catch (error) {
-      const isLocked = sqlState(error) === LOCK_NOT_AVAILABLE;
-      const hasQueued = !(error instanceof LockNotAvailableError);
-      progress.isRetryPending = true;
-      if (hasQueued) progress.lockHolder = isLocked ? watch.takeLast() : undefined;
-      if (!isLocked || attempt >= attempts) throw error;
-      progress.reportProgress();
-      const heldBy = progress.lockHolder && describeHolder(progress.lockHolder);
-      log.warn({ attempt, attempts, heldBy }, 'lock not available, the migration will be retried');
-      if (hasQueued) await sleep(waitMs);
+  const windowMs = migration.phase === 'contract' ? settings.migrations.contract_window : 0;
+  const apply = async (onCommit: () => void) => {
+    log.info({ migration: migration.name, phase: migration.phase }, 'migration starts');
+    const outcome =
+      windowMs > 0 ? await hideContract(session.runner, migration, known, windowMs, timeouts) : undefined;
+    if (outcome === 'hidden') return;
+    if (typeof outcome === 'object') {
+      const reason = outcome.irreversible;
+      progress.irreversible = [...progress.irreversible, { migration: migration.name, reason }];
+      log.warn({ migration: migration.name, reason }, 'contract migration is irreversible');
     }
-  }
+    const onApplied = async () => {
+      if (outcome === 'only-validates') await recordValidation(session.runner, migration, windowMs);
+    };
+    await applyOne(session, migration, { timeouts, history, onApplied }, progress, onCommit, log);
+  };
+  await withLockRetries(session, settings, { tables, timeouts, run: apply }, progress, watch, log);
 }
 
 async function applyOne(
   { runner }: MigrationSession,
   migration: KnownMigration,
-  { timeouts, history }: { timeouts: SessionTimeouts; history: LintHistory },
+  {
+    timeouts,
+    history,
+    onApplied,
+  }: { timeouts: SessionTimeouts; history: LintHistory; onApplied: () => Promise<void> },
   progress: Progress,
   onCommit: () => void,
   log: Logger,
@@ -251,6 +219,7 @@ async function applyOne(
   const apply = async () => {
     await withLint(runner, migration, timeouts, history, () => instance.up(runner));
     await resetSession(runner, timeouts); // the record must not depend on the search_path of the migration
+    await onApplied();
     await recordApplied(runner, migration);
   };
   if (!migration.transaction) return apply();

@@ -2,12 +2,14 @@
 import type { QueryRunner } from 'typeorm';
 import { BACKFILLS_TABLE } from '../engine/backfill.js';
 import { MIGRATIONS_TABLE } from '../engine/table.js';
+import { HIDDEN_TABLE } from '../reversible/hidden-changes.js';
+import { HIDDEN_PREFIX } from '../reversible/hidden-names.js';
 
 /** `column services.name` -> `text NOT NULL` */
 export type Catalog = Map<string, string>;
 
 /** Tables of the runner and of TypeORM. */
-const EXCLUDED = [MIGRATIONS_TABLE, BACKFILLS_TABLE, 'typeorm_metadata'];
+const EXCLUDED = [MIGRATIONS_TABLE, BACKFILLS_TABLE, HIDDEN_TABLE, 'typeorm_metadata'];
 
 const TABLE = `c.relnamespace = $1::regnamespace AND c.relname <> ALL($2) AND c.relkind IN ('r', 'p')`;
 /** Excludes objects that belong to an extension. */
@@ -51,6 +53,7 @@ export async function readCatalog(runner: QueryRunner, schema: string): Promise<
       EXCLUDED,
     ]);
     for (const { name, says: definition } of rows) {
+      if (name.includes(HIDDEN_PREFIX) || definition?.includes(HIDDEN_PREFIX)) continue; // contract has hidden it
       catalog.set(`${kind} ${withoutSchema(name)}`, withoutSchema(definition ?? ''));
     }
   }

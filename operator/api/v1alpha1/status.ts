@@ -61,7 +61,7 @@ const migrationStatus = z.strictObject({
     description: 'State of the migrations. Planned: they wait for approval.',
   }),
   phase: z
-    .enum(['plan', 'expand', 'backfill', 'hook', 'contract'])
+    .enum(['plan', 'expand', 'backfill', 'hook', 'contract', 'restore', 'purge'])
     .optional()
     .meta({ description: 'Phase that runs, ran last, or waits for approval.' }),
   job: shortText.optional().meta({ description: 'Job that runs the phase.' }),
@@ -118,6 +118,30 @@ const migrationStatus = z.strictObject({
       'Value of the annotation pcf.dev/approve-migrations that approves the migrations. Set by `kubectl pcf migrate approve`.',
   }),
   contractAt: time('End of the soak: contract migrations can start then.').optional(),
+  window: z
+    .strictObject({
+      until: time('End of the window: a purge then drops what is hidden.'),
+      migrations: migrationNames('Contract migrations that a rollback within the window reverses.'),
+      objects: migrationNames('What they have hidden.').optional(),
+    })
+    .optional()
+    .meta({
+      description:
+        'The window after contract. A rollback below the rollback floor restores what is hidden, if these migrations are all that the revision does not support.',
+    }),
+  irreversible: z
+    .array(
+      z.strictObject({
+        migration: shortText.meta({ description: 'Name of the migration.' }),
+        reason: longText.meta({ description: 'Reason why it cannot be reversed.' }),
+      }),
+    )
+    .max(1_000)
+    .optional()
+    .meta({
+      description: 'Contract migrations that drop permanently, although `contractWindow` is set.',
+      'x-kubernetes-list-type': 'atomic',
+    }),
   rollbackFloor: z
     .strictObject({
       revision: shortText.meta({ description: 'Name of the revision.' }),
@@ -241,6 +265,22 @@ const deliveryPosition = z.strictObject({
       migrations: migrationNames('All contract migrations that were started.'),
       at: time('Time at which the last of them were started.'),
       done: z.boolean().optional().meta({ description: 'Whether they are finished.' }),
+      hidden: z
+        .array(
+          z.strictObject({
+            migration: shortText.meta({ description: 'Name of the contract migration.' }),
+            until: time('End of its window.'),
+            objects: migrationNames('What it has hidden.').optional(),
+          }),
+        )
+        .max(1_000)
+        .optional()
+        .meta({
+          description: 'Contract migrations that `migrate restore` can reverse.',
+          'x-kubernetes-list-type': 'atomic',
+        }),
+      purged: z.boolean().optional().meta({ description: 'Whether the purge has dropped what was hidden.' }),
+      restores: count('Number of restores so far.').optional(),
     })
     .optional()
     .meta({

@@ -75,6 +75,38 @@ describe('migration report in the termination message', () => {
     assert.ok((most.ahead?.length ?? 0) > 50);
   });
 
+  it('shortens hidden objects first, and sets truncated when names of hidden migrations are removed', () => {
+    const hidden = (count: number, objects: number) =>
+      Array.from({ length: count }, (_, n) => ({
+        migration: `Drop${1795370000000 + n}`,
+        until: '2026-11-24T10:00:00.000Z',
+        objects: Array.from({ length: objects }, (_, m) => `column public.services.column_${m}`),
+      }));
+    const shorten = (value: ReturnType<typeof hidden>) =>
+      migrationReportSchema.parse(
+        JSON.parse(
+          fitReport({
+            outcome: 'done',
+            current: null,
+            applied: [],
+            pending: [],
+            durationMs: 1,
+            hidden: value,
+          }),
+        ),
+      );
+    const many = shorten(hidden(3, 60));
+    assert.deepEqual([many.hidden?.length, many.truncated], [3, undefined]);
+    assert.equal(
+      many.hidden?.at(-1)?.objects?.length,
+      60,
+      'only as many lists of objects as necessary are removed',
+    );
+    const tooMany = shorten(hidden(80, 0));
+    assert.equal(tooMany.truncated, true);
+    assert.ok(tooMany.hidden!.length < 80);
+  });
+
   it('returns valid JSON for any content', () => {
     const list = fc.array(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 60 }), {
       maxLength: 150,

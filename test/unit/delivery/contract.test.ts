@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
-import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
+import type {
+  ContractView,
+  Observation,
+  RevisionView,
+  WindowView,
+} from '../../../operator/delivery/observation.js';
 import { plan } from '../../../operator/delivery/plan.js';
 import { isObsolete } from '../../../operator/delivery/preparation.js';
 import { deliverySettings } from '../../support/cluster/delivery-settings.js';
@@ -275,5 +280,134 @@ describe('isObsolete', () => {
       assert.equal(isObsolete(at, 'other', stage), true);
     for (const stage of ['hook', 'contract'] as const) assert.equal(isObsolete(at, 'other', stage), false);
     assert.equal(isObsolete({ stable: 'new' }, 'newer', 'backfill'), true, 'the delivery was aborted');
+  });
+});
+
+describe('plan, the window after contract', () => {
+  const until = '2026-11-23T12:00:00.000Z';
+  const hidden = [{ migration: 'DropName1', until, objects: ['column services.name'] }];
+  const within = Date.parse(until) - 60_000;
+  const after = Date.parse(until);
+  const windowed = { ...position, contracted: { ...contracted, hidden } };
+  const over = (window: Partial<WindowView>, more: Partial<Observation> = {}): Partial<Observation> => ({
+    position: windowed,
+    revisions: [
+      revision('old', 1, scaledDown),
+      revision('new', 2, {
+        contract: {
+          ...{ state: window.restore === 'Succeeded' ? 'Absent' : 'Succeeded', hook: 'Disabled', attempt: 2 },
+          window: { attempt: 1, hidden, restore: 'Absent', purge: 'Absent', ...window },
+        },
+      }),
+    ],
+    ...more,
+  });
+  const undo = { target: 'old' };
+
+  it('records what the contract Job has hidden, and requeues at the end of the window', () => {
+    const first = planFor(
+      over({}, { position: { ...position, contracted: { ...contracted, done: undefined } } }),
+      within,
+    );
+    assert.deepEqual(first.position.contracted?.hidden, hidden);
+    const { job, requeueAfterMs } = planFor(over({}), within);
+    assert.deepEqual([job, requeueAfterMs], [undefined, 60_000]);
+  });
+
+  it('an undo below the rollback floor starts the restore Job, and nothing is delivered until it succeeded', () => {
+    const { job, restoring, refused, position } = planFor(over({}, undo), within);
+    assert.deepEqual(job, { revision: 'new', attempt: 1, stage: 'restore', migrations: ['DropName1'] });
+    assert.equal(restoring, 'the restore of what DropName1 dropped, which old needs');
+    assert.deepEqual([refused, position.update], [undefined, undefined]);
+    const running = planFor(over({ restore: 'Running' }, undo), after);
+    assert.deepEqual(
+      [running.job, running.refused, running.position.update],
+      [undefined, undefined, undefined],
+    );
+    assert.ok(running.restoring, 'a restore that has started is awaited, also after the end of the window');
+  });
+
+  it('after the restore, delivers the revision, and contract is pending again with a new soak', () => {
+    const done = planFor(over({ restore: 'Succeeded' }, undo), within);
+    assert.deepEqual(done.position.contracted, { ...contracted, migrations: [], restores: 1 });
+    assert.equal(done.position.update, 'old');
+    assert.equal(done.position.promotedAt, new Date(within).toISOString());
+    assert.deepEqual(
+      done.decisions.map(({ type }) => type),
+      ['Started', 'ContractCancelled', 'ContractRestored'],
+    );
+    // A record of a revision from before the restore must not add the migrations again.
+    const stale = { ...contracted, hidden };
+    const revisions = [revision('old', 1), revision('new', 2, { record: { contracted: stale } })];
+    const next = planFor({ ...undo, revisions, position: done.position }, within);
+    assert.deepEqual(next.position.contracted?.migrations, []);
+  });
+
+  it('purges after the window, once, and then rejects an undo with the reason', () => {
+    assert.deepEqual(planFor(over({}), after).job, { revision: 'new', attempt: 1, stage: 'purge' });
+    assert.equal(planFor(over({}), after, { paused: true }).job, undefined);
+    // The API server returns the fields in another order.
+    const stored = hidden.map(({ migration, until, objects }) => ({ objects, until, migration }));
+    const { position, job } = planFor(over({ purge: 'Succeeded', hidden: stored }), after);
+    assert.deepEqual([position.contracted?.purged, job], [true, undefined]);
+    const refused = planFor(over({ purge: 'Succeeded' }, { ...undo, position }), after);
+    assert.equal(refused.job, undefined);
+    assert.match(
+      refused.refused ?? '',
+      /dropped at .*, which was purged after its window ended at 2026-11-23T12/,
+    );
+  });
+
+  it('purges only while a window is open for it', () => {
+    const closed = { ...over({}), gate: { held: { Purge: 'the window that opens tomorrow' } } };
+    assert.equal(planFor(closed, after).job, undefined);
+    assert.equal(planFor({ ...closed, gate: { held: {} } }, after).job?.stage, 'purge');
+  });
+
+  it('purges what an earlier contract has hidden while a later one has failed, and then records the new window', () => {
+    const both = [...knownMigrations, { revision: 'newer', migrations: ['DropName1', 'Drop2'] }];
+    const failed = (window: Partial<WindowView>, contract: Partial<ContractView> = {}) => [
+      revision('new', 2, scaledDown),
+      revision('newer', 3, {
+        contract: {
+          ...{ state: 'Failed', hook: 'Disabled', attempt: 2 },
+          window: { attempt: 1, hidden: [], restore: 'Absent', purge: 'Absent', ...window },
+          ...contract,
+        },
+      }),
+    ];
+    const stable = { stable: 'newer', previous: 'new', promotedAt, knownMigrations: both };
+    const given = { target: 'newer', route: { weights: { newer: 100 } }, revisions: failed({}) };
+    const started = planFor({ ...given, position: { ...stable, contracted: windowed.contracted } }, within);
+    assert.deepEqual(started.position.contracted?.hidden, hidden);
+    assert.equal(started.position.contracted?.done, undefined);
+    const { job } = planFor({ ...given, position: started.position }, after);
+    assert.deepEqual(job, { revision: 'newer', attempt: 1, stage: 'purge' });
+    const purged = planFor(
+      { ...given, position: started.position, revisions: failed({ purge: 'Succeeded' }) },
+      after,
+    );
+    assert.equal(purged.position.contracted?.purged, true);
+    const later = [{ migration: 'Drop2', until: '2026-11-23T14:00:00.000Z' }];
+    const revisions = failed({ attempt: 2, hidden: later }, { state: 'Succeeded' });
+    const done = planFor({ ...given, position: purged.position, revisions }, after);
+    assert.deepEqual(
+      [done.position.contracted?.hidden, done.position.contracted?.purged],
+      [later, undefined],
+    );
+  });
+
+  it('rejects an undo if one of the migrations that the revision does not support is not hidden, or the window has ended', () => {
+    const mixed = { ...contracted, hidden, migrations: ['DropName1', 'Delete2'] };
+    const irreversible = planFor(over({}, { ...undo, position: { ...position, contracted: mixed } }), within);
+    assert.equal(irreversible.job, undefined);
+    assert.match(irreversible.refused ?? '', /it needs what DropName1, Delete2 dropped/);
+    const late = planFor(over({}, undo), after);
+    assert.equal(late.job?.stage, 'purge');
+    assert.ok(late.refused);
+    assert.match(
+      planFor(over({ restore: 'Failed' }, undo), within).refused ?? '',
+      /does not support the schema/,
+    );
   });
 });

@@ -16,12 +16,17 @@ import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
 import { deliveryId, fullId, stepId } from '../../../operator/delivery/request-ids.js';
 import { deliverySettings } from '../../support/cluster/delivery-settings.js';
 
+const STAGES = ['expand', 'backfill', 'contract', 'restore', 'purge'] as const;
+type ModelStage = (typeof STAGES)[number];
+
 export interface ModelRevision {
   replicas: number;
   ready: number;
   /** Terminating pods, which may still use the schema. */
   leaving: number;
-  jobs: Record<'expand' | 'backfill' | 'contract', JobState>;
+  jobs: Record<ModelStage, JobState>;
+  /** End of the window of its contract. */
+  hiddenUntil?: string;
   crashesSince?: string;
   /** Part of the position that its ControllerRevision records. */
   record?: RevisionView['record'];
@@ -65,6 +70,8 @@ export class ModelCluster {
   private skewMs = 0;
   /** Contract migrations that the database has, or may have. */
   readonly schema = new Set<string>();
+  /** Those of them that a restore removes from it. */
+  readonly hidden = new Set<string>();
   readonly settings: DeliverySpec;
   private readonly late = {
     pods: new Map<string, Pick<ModelRevision, 'ready' | 'leaving'>>(),
@@ -73,12 +80,17 @@ export class ModelCluster {
     spec: undefined as { target: string; settings: DeliverySpec } | undefined,
   };
 
-  constructor(settings: Partial<DeliverySpec>) {
+  /** `windowMs`: the window after contract; 0: contract drops immediately. */
+  constructor(
+    settings: Partial<DeliverySpec>,
+    private readonly windowMs = 0,
+  ) {
     this.settings = deliverySettings({ settleMs: 2_000, ...settings });
   }
 
   /** The observation, as the caches return it. */
   observe(): Observation {
+    this.finishWindows();
     const { position, startable, verdict, late } = this;
     const revisions = [...this.revisions].map(([name, state]) =>
       this.viewOf(name, { ...state, ...late.pods.get(name), jobs: late.jobs.get(name) ?? state.jobs }),
@@ -137,8 +149,12 @@ export class ModelCluster {
 
   private viewOf(
     name: string,
-    { replicas, ready, leaving, jobs, crashesSince, record }: ModelRevision,
+    { replicas, ready, leaving, jobs, crashesSince, record, hiddenUntil }: ModelRevision,
   ): RevisionView {
+    const hidden = (CONTRACTS[name] ?? []).map((migration) => ({ migration, until: hiddenUntil ?? '' }));
+    const { restore, purge } = jobs;
+    const isReported = hiddenUntil && jobs.contract === 'Succeeded';
+    const window = { attempt: 1, restore, purge, hidden: isReported ? hidden : [] };
     const known = CONTRACTS[name] ?? [];
     const failed = jobs.expand === 'Failed' || jobs.backfill === 'Failed';
     return {
@@ -148,7 +164,10 @@ export class ModelCluster {
       nextStage: jobs.expand === 'Absent' ? 'expand' : isNext(jobs) ? 'backfill' : undefined,
       contracts: jobs.expand === 'Succeeded' ? known.filter((it) => !this.schema.has(it)) : undefined,
       ahead: [...this.schema].filter((it) => !known.includes(it)),
-      contract: { state: jobs.contract, hook: 'Disabled', attempt: 1 },
+      contract: {
+        state: restore === 'Succeeded' ? 'Absent' : jobs.contract,
+        ...{ hook: 'Disabled', attempt: 1, window },
+      },
       ...(failed ? { failure: { reason: 'MigrationFailed', message: 'it failed' } } : {}),
       ...(crashesSince && ready === 0
         ? { failure: { reason: 'CrashLoop', message: 'it crashes', since: crashesSince } }
@@ -251,8 +270,8 @@ export class ModelCluster {
   revision(name: string): ModelRevision {
     const existing = this.revisions.get(name);
     if (existing) return existing;
-    const jobs = { expand: 'Absent', backfill: 'Absent', contract: 'Absent' } as const;
-    const created: ModelRevision = { replicas: 0, ready: 0, leaving: 0, jobs: { ...jobs } };
+    const jobs = Object.fromEntries(STAGES.map((stage) => [stage, 'Absent'])) as ModelRevision['jobs'];
+    const created: ModelRevision = { replicas: 0, ready: 0, leaving: 0, jobs };
     this.revisions.set(name, created);
     return created;
   }
@@ -260,7 +279,7 @@ export class ModelCluster {
   /** Completes every Job and makes every pod ready. */
   heal(): void {
     for (const state of this.revisions.values()) {
-      for (const stage of ['expand', 'backfill', 'contract'] as const) {
+      for (const stage of STAGES) {
         if (state.jobs[stage] !== 'Absent') state.jobs[stage] = 'Succeeded';
       }
       state.ready = state.replicas;
@@ -287,8 +306,30 @@ export class ModelCluster {
     const { jobs } = this.revision(name);
     this.late.jobs.delete(name);
     if (stage === 'plan' || stage === 'hook') return;
+    // A contract after a restore has a Job and a window of its own.
+    if (stage === 'contract' && jobs.restore === 'Succeeded') {
+      Object.assign(jobs, { contract: 'Absent', restore: 'Absent', purge: 'Absent' });
+    }
     if (jobs[stage] === 'Absent' || jobs[stage] === 'Failed') jobs[stage] = 'Running';
-    if (stage === 'contract') for (const migration of CONTRACTS[name] ?? []) this.schema.add(migration);
+    if (stage === 'purge') this.hidden.clear();
+    if (stage !== 'contract') return;
+    for (const migration of CONTRACTS[name] ?? []) {
+      if (this.windowMs > 0 && !this.schema.has(migration)) this.hidden.add(migration);
+      this.schema.add(migration);
+    }
+    if (this.windowMs > 0) {
+      this.revision(name).hiddenUntil = new Date(this.now + this.windowMs).toISOString();
+    }
+  }
+
+  /** A restore that succeeded has removed what was hidden from the schema. */
+  private finishWindows(): void {
+    for (const state of this.revisions.values()) {
+      if (state.jobs.restore !== 'Succeeded' || !state.hiddenUntil) continue;
+      state.hiddenUntil = undefined;
+      for (const migration of this.hidden) this.schema.delete(migration);
+      this.hidden.clear();
+    }
   }
 
   /** Revisions with pods whose code needs dropped parts of the schema. */

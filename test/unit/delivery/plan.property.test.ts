@@ -219,6 +219,29 @@ const segment = fc.oneof(
 );
 const segments = fc.array(segment, { maxLength: 60, size: 'large' });
 const history = fc.record({ with: settings, steps: segments.map((all) => all.flat()) });
+/** Whole deliveries of older and newer revisions, with and without time for contract, and failed Jobs of the window. */
+const windowEvent = fc
+  .tuple(name, fc.constantFrom('restore' as const, 'purge' as const), jobState)
+  .map(([n, which, state]) => [
+    event(`${which} of ${n}: ${state}`, ({ revisions }) => {
+      const jobs = revisions.get(n)?.jobs;
+      if (jobs && jobs[which] !== 'Absent' && jobs[which] !== 'Succeeded') jobs[which] = state;
+    }),
+  ]);
+const windowHistory = fc.record({
+  with: settings,
+  windowMs: fc.constantFrom(1_000, 60_000, 86_400_000),
+  steps: fc
+    .array(
+      fc.oneof(
+        { weight: 3, arbitrary: wholeDelivery },
+        step.map((one) => [one]),
+        windowEvent,
+      ),
+      { maxLength: 40 },
+    )
+    .map((all) => all.flat()),
+});
 
 /** One reconcile with the state before and after it. */
 interface Moment {
@@ -234,10 +257,10 @@ interface Moment {
 }
 
 function replay(
-  { with: settings, steps }: { with: Partial<DeliverySpec>; steps: Labelled[] },
+  { with: settings, windowMs, steps }: { with: Partial<DeliverySpec>; windowMs?: number; steps: Labelled[] },
   check: (moment: Moment) => void = () => {},
 ): ModelCluster {
-  const cluster = new ModelCluster(settings);
+  const cluster = new ModelCluster(settings, windowMs);
   for (const { run } of steps) {
     const observation = cluster.observe();
     const readyBefore = readyPods(cluster);
@@ -329,6 +352,13 @@ const invariants: Record<string, (moment: Moment) => void> = {
       if (replicas > 0 && revision !== cluster.position.stable && cluster.schema.has('B'))
         assert.notEqual(revision, 'a', 'a gets pods below the floor');
     }
+  },
+
+  'a restore starts only if the target needs it, and no purge has started'({ plan, observation, cluster }) {
+    if (plan.job?.stage !== 'restore') return;
+    assert.notEqual(observation.target, plan.position.stable);
+    const { purge } = cluster.revisions.get(plan.job.revision)?.jobs ?? {};
+    assert.equal(purge, 'Absent');
   },
 
   'no contract starts before the end of the soak, also when the clock is changed'({
@@ -473,6 +503,37 @@ describe('plan, with random events and crash points', () => {
       }),
       { ...runs(3_000), includeErrorInReport: true },
     );
+  });
+
+  it('with a window after contract, delivers a revision below the rollback floor only after a restore', function () {
+    this.timeout(60_000 * Math.max(1, RUN_FACTOR));
+    const seen = { restored: 0, purged: 0 };
+    const schemaInvariants = Object.entries(invariants).filter(([title]) => /contract|restore/.test(title));
+    assert.equal(schemaInvariants.length, 3);
+    fc.assert(
+      fc.property(windowHistory, (past) => {
+        const cluster = replay(past, (moment) => {
+          if (isRecovering(moment)) return;
+          for (const [, check] of schemaInvariants) check(moment);
+          seen.purged += moment.plan.job?.stage === 'purge' ? 1 : 0;
+          seen.restored += moment.plan.decisions.some(({ type }) => type === 'ContractRestored') ? 1 : 0;
+        });
+        cluster.calm();
+        for (let round = 0; round < 60; round++) {
+          cluster.reconcile();
+          cluster.heal();
+          cluster.request('promote');
+          cluster.pass(301_000);
+        }
+        const { stable, update, failed } = cluster.position;
+        const plan = cluster.reconcile();
+        assert.equal(plan.restoring, undefined, 'the restore does not end');
+        assert.ok([stable, update, failed?.revision].includes(cluster.target) || plan.refused);
+        assert.deepEqual(cluster.broken(), []);
+      }),
+      runs(1_000),
+    );
+    assert.ok(seen.restored > 10 && seen.purged > 10, JSON.stringify(seen));
   });
 
   it('completes or aborts each delivery when disturbances end, reports a matching status, and then writes nothing', function () {

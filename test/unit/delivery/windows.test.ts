@@ -57,7 +57,7 @@ describe('a closed window', () => {
 
   it('does not hold the first revision, because no other one serves', () => {
     const cluster = new ModelCluster({});
-    cluster.held = ['Start', 'Weight', 'Promotion', 'Contract'];
+    cluster.held = ['Start', 'Weight', 'Promotion', 'Contract', 'Purge'];
     settle(cluster);
     assert.equal(cluster.position.stable, 'a');
   });
@@ -156,7 +156,7 @@ describe('a closed window', () => {
   });
 
   it('holds neither an abort, nor an undo, nor a reverted spec, nor scaling', () => {
-    const all = ['Start', 'Weight', 'Promotion', 'Contract'] as const;
+    const all = ['Start', 'Weight', 'Promotion', 'Contract', 'Purge'] as const;
     const cluster = clusterWith({ canaryWeight: 40, contractDelayMs: 86_400_000 });
     cluster.target = 'b';
     settle(cluster);
@@ -191,7 +191,7 @@ describe('a closed window', () => {
     cluster.pass(60_000);
     settle(cluster);
     assert.equal(cluster.revisions.get('a')?.replicas, 0);
-    cluster.held = ['Start', 'Weight', 'Promotion', 'Contract'];
+    cluster.held = ['Start', 'Weight', 'Promotion', 'Contract', 'Purge'];
     cluster.target = 'a';
     settle(cluster);
     assert.equal(cluster.position.stable, 'a');

@@ -427,3 +427,67 @@ describe('migrationJob', () => {
     assert.deepEqual([checkOf('contract'), checkOf('expand', { mode: 'Off' })], [[], []]);
   });
 });
+
+describe('migrationView, the window after contract', () => {
+  const until = '2026-11-24T10:00:00.000Z';
+  const contracted = [
+    ...expanded,
+    job('contract', 'Complete'),
+    run(
+      'api-new-contract',
+      report({ applied: ['C1'], hidden: [{ migration: 'C1', until, objects: ['table t'] }] }),
+    ),
+  ];
+
+  it('has what contract reported as hidden, and the states of restore and purge', () => {
+    const { contract } = viewFor(contracted);
+    const hidden = [{ migration: 'C1', until, objects: ['table t'] }];
+    assert.deepEqual(contract.window, { attempt: 1, hidden, restore: 'Absent', purge: 'Absent' });
+    const purging = viewFor([...contracted, job('purge')]);
+    assert.deepEqual(
+      [purging.contract.window?.purge, purging.stage, purging.job],
+      ['Running', 'purge', 'api-new-purge'],
+    );
+  });
+
+  it('after a restore contract is absent, with the report of the restore, and its next Job has the next number', () => {
+    const left = report({ pending: ['C1'], contracts: ['C1'], restored: ['C1'] });
+    const restored = [...contracted, job('restore', 'Complete'), run('api-new-restore', left)];
+    const view = viewFor(restored);
+    assert.deepEqual([view.contract.state, view.contract.attempt], ['Absent', 2]);
+    assert.deepEqual([view.stage, view.report?.pending], ['restore', ['C1']]);
+    const again = viewFor([...restored, job('contract', undefined, 'api-new-contract-2')]);
+    assert.deepEqual(
+      [again.contract.state, again.contract.window, again.stage],
+      ['Running', undefined, 'contract'],
+    );
+  });
+
+  it('the restore Job names the migrations, and the window is a variable only if it is set', () => {
+    const api = pcfApi({ migrations: { ...migrations('Automatic'), contractWindow: '1h30m' } });
+    const containerOf = (object: KubeObject) =>
+      (
+        object.spec as {
+          template: { spec: { containers: { args: string[]; env: { name: string; value?: string }[] }[] } };
+        }
+      ).template.spec.containers[0]!;
+    const restore = migrationJob(api, newRevision(api, 1), {
+      revision: 'r',
+      stage: 'restore',
+      attempt: 2,
+      migrations: ['C1'],
+    });
+    assert.match(restore.metadata.name, /-restore-2$/);
+    const { args, env } = containerOf(restore);
+    assert.deepEqual(args, ['migrate', 'restore', 'C1', '--json']);
+    const windowIn = (variables: typeof env) =>
+      variables.find(({ name }) => name.endsWith('CONTRACT_WINDOW'))?.value;
+    assert.equal(windowIn(env), '5400s');
+    const without = migrationJob(automatic, newRevision(automatic, 1), {
+      revision: 'r',
+      stage: 'contract',
+      attempt: 1,
+    });
+    assert.equal(windowIn(containerOf(without).env), undefined);
+  });
+});

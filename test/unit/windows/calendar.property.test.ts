@@ -54,7 +54,7 @@ const windowSet = (source: string): fc.Arbitrary<WindowSet> =>
     allow: fc.array(period, { maxLength: 2 }),
     freeze: fc.array(period, { maxLength: 2 }),
     applyTo: fc
-      .subarray(['Start', 'Weight', 'Promotion', 'Contract'] as const, { minLength: 1 })
+      .subarray(['Start', 'Weight', 'Promotion', 'Contract', 'Purge'] as const, { minLength: 1 })
       .map((all) => [...all]),
   });
 const sets = fc.tuple(windowSet('spec.windows'), windowSet('PcfWindow a')).map((both): WindowSet[] => both);

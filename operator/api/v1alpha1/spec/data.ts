@@ -178,6 +178,13 @@ export const migrations = z
         'Contract migrations start after it, and after the last pod that needs the old schema has terminated.',
       examples: ['1h', '24h'],
     }),
+    contractWindow: duration.default('0s').meta({
+      description:
+        'The window after contract: contract migrations hide what they drop, and triggers keep it in sync, so that a rollback below the ' +
+        'rollback floor first restores it. After the window a purge drops it. 0s: contract drops immediately. ' +
+        'Requires an image with `migrate restore`.',
+      examples: ['24h'],
+    }),
     lockTimeout: duration.optional().meta({
       description:
         'lock_timeout of migrations: time to wait for a table lock before the migration yields to the traffic and retries. Requests for the table can stall this long. Default: 500ms, set by the image.',

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type CelRule, cel, durationWithin } from '../kubernetes.js';
 
 /** The steps that a closed window can hold. An abort, an undo and the repair of drift are never held. */
-export const GATED_STEPS = ['Start', 'Weight', 'Promotion', 'Contract'] as const;
+export const GATED_STEPS = ['Start', 'Weight', 'Promotion', 'Contract', 'Purge'] as const;
 export type GatedStep = (typeof GATED_STEPS)[number];
 
 const MAX_ALLOW = 16;
@@ -152,7 +152,7 @@ export const windowFields = {
     .meta({
       description:
         'Steps that are held while closed. `Start`: a delivery, and each of its migration Jobs. `Weight`: more weight for the new revision. ' +
-        '`Promotion`: the promotion. `Contract`: contract migrations. Default: all. An abort, an undo, a lower weight, scaling and the repair of drift are never held.',
+        '`Promotion`: the promotion. `Contract`: contract migrations. `Purge`: the permanent removal after `migrations.contractWindow`. Default: all. An abort, an undo, a lower weight, scaling and the repair of drift are never held.',
       'x-kubernetes-list-type': 'set',
     }),
 };

@@ -1,0 +1,104 @@
+/**
+ * The window after contract. What the contract migrations dropped is only hidden: a revision below the rollback floor
+ * is delivered after a restore, until a purge drops it permanently. Pure.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryContext } from './context.js';
+import type { ContractView, MigrationJob, RevisionView, WindowView } from './observation.js';
+import { viewOf } from './revision-view.js';
+import { type Candidate, canRun } from './rollback-floor.js';
+
+type Schema = Pick<DeliveryPosition, 'knownMigrations' | 'contracted'>;
+
+export interface WindowPlan {
+  job?: MigrationJob;
+  /** Message about the restore that the target waits for. */
+  restoring?: string;
+  wakeMs?: number;
+}
+
+/** The end of the window, when the purge can run; undefined if nothing can be restored. */
+export function windowEnd({ contracted }: Pick<DeliveryPosition, 'contracted'>): string | undefined {
+  if (!contracted || contracted.purged) return undefined;
+  return contracted.hidden
+    ?.map(({ until }) => until)
+    .toSorted()
+    .at(-1);
+}
+
+/** Whether a restore makes the schema support a revision that it does not support now. */
+export function isRestorable(all: readonly Candidate[], schema: Schema, name: string, now: number): boolean {
+  const end = windowEnd(schema);
+  if (!schema.contracted?.done || end === undefined || Date.parse(end) <= now) return false;
+  return (
+    !canRun(all, schema, name) && canRun(all, { ...schema, contracted: restored(schema.contracted) }, name)
+  );
+}
+
+const NO_WINDOW: WindowView = { attempt: 1, hidden: [], restore: 'Absent', purge: 'Absent' };
+
+export function planContractWindow(context: DeliveryContext): WindowPlan {
+  const { position, observation, revisions, spec, canary, now } = context;
+  const end = windowEnd(position);
+  if (end === undefined || spec.paused || spec.contractDelayMs === undefined) return {};
+  const runner = windowRunner(revisions, position);
+  const { state, window = NO_WINDOW } = runner.contract ?? {};
+  const { restore, purge, attempt } = window;
+  const hidden = position.contracted!.hidden!.map(({ migration }) => migration);
+  const job = { revision: runner.name, attempt };
+  const { target } = observation;
+  const isNeeded = isRestorable(revisions, position, target, now);
+  const restoring = `the restore of what ${hidden.join(', ')} dropped, which ${target} needs`;
+  if (restore === 'Running') return { restoring };
+  if (state === 'Running' || purge !== 'Absent' || restore === 'Failed') return {};
+  if (isNeeded) return { job: { ...job, stage: 'restore', migrations: hidden }, restoring };
+  const leftMs = Date.parse(end) - now;
+  if (leftMs > 0) return { wakeMs: leftMs };
+  return canary || observation.gate?.held.Purge ? {} : { job: { ...job, stage: 'purge' } };
+}
+
+/** Records the end of a restore, after which contract is pending again, or of a purge. */
+export function recordWindow(
+  revisions: readonly RevisionView[],
+  position: DeliveryPosition,
+  now: number,
+): DeliveryPosition {
+  const { contracted } = position;
+  if (!contracted?.hidden || contracted.purged) return position;
+  const { restore, purge } = windowRunner(revisions, position).contract?.window ?? NO_WINDOW;
+  if (restore === 'Succeeded') {
+    // The soak starts from scratch, if the undo is cancelled.
+    return { ...position, promotedAt: new Date(now).toISOString(), contracted: restored(contracted) };
+  }
+  return purge === 'Succeeded' ? { ...position, contracted: { ...contracted, purged: true } } : position;
+}
+
+/** What the contract Job reported as hidden, including what earlier contracts have hidden. */
+export function withHidden(
+  contracted: NonNullable<DeliveryPosition['contracted']>,
+  { window }: ContractView,
+): NonNullable<DeliveryPosition['contracted']> {
+  if (!contracted.done || !window?.hidden.length || isDeepStrictEqual(contracted.hidden, window.hidden))
+    return contracted;
+  const { purged: _, ...rest } = contracted; // it was a purge of an earlier window
+  return { ...rest, hidden: window.hidden };
+}
+
+/** The revision whose image runs restore and purge: the contracted one, or the stable one if its record was deleted. */
+function windowRunner(
+  revisions: readonly RevisionView[],
+  { contracted, stable }: DeliveryPosition,
+): RevisionView {
+  const isRecorded = revisions.some(({ name }) => name === contracted?.revision);
+  return viewOf(revisions, isRecorded ? contracted!.revision : stable!);
+}
+
+function restored(
+  contracted: NonNullable<DeliveryPosition['contracted']>,
+): NonNullable<DeliveryPosition['contracted']> {
+  const { hidden = [], ...rest } = contracted;
+  const names = new Set(hidden.map(({ migration }) => migration));
+  const migrations = contracted.migrations.filter((migration) => !names.has(migration));
+  return { ...rest, migrations, restores: (contracted.restores ?? 0) + 1 };
+}
