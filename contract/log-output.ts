@@ -2,18 +2,18 @@ import { writeSync } from 'node:fs';
 
 /** POSIX's PIPE_BUF on Linux: a pipe takes such a write completely or not at all, so lines of several processes never mix. */
 const CHUNK_BYTES = 4_096;
-/** Later lines are lost until somebody reads. */
+/** Later lines are lost until the pipe is read. */
 const KEPT_BYTES = 1 << 20;
 const RETRY_MS = 10;
 /** How long the end of the process waits for a slow reader. */
 const CLOSE_MS = 1_000;
 
 /**
- * Writes log lines to a file descriptor without ever waiting for its reader: a server must serve and end, even when
- * nobody reads its logs. While a pipe is full, up to 1 MiB is kept; what exceeds it is lost, and a line says how much.
+ * Writes log lines to a file descriptor without ever waiting for its reader: a server must serve and end, even if its
+ * logs are not read. While a pipe is full, up to 1 MiB is kept; further lines are lost, and a line reports how many.
  *
  * pino's own destination (sonic-boom 4.2) blocks the event loop while a pipe is full, and its `flushSync` never
- * returns when the reader is gone (EPIPE).
+ * returns after the reader has closed the pipe (EPIPE).
  */
 export class LogOutput {
   /** Each has at most CHUNK_BYTES, unless a single line is longer. */
@@ -95,7 +95,7 @@ export class LogOutput {
     try {
       written = writeSync(this.fd, chunk);
     } catch (error) {
-      // After any other error, for example EPIPE, nobody will read it.
+      // After any other error, for example EPIPE, it will not be read.
       this.isFull = (error as NodeJS.ErrnoException).code === 'EAGAIN';
       if (this.isFull) return;
     }
@@ -107,7 +107,7 @@ export class LogOutput {
   private takeLost(): string {
     const { lost } = this;
     this.lost = 0;
-    const msg = 'log lines were lost, because nobody read them in time';
+    const msg = 'log lines were lost, because they were not read in time';
     return `${JSON.stringify({ level: 'warn', time: new Date().toISOString(), lines: lost, msg })}\n`;
   }
 

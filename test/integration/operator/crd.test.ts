@@ -114,7 +114,7 @@ describe('API server with the PcfApi CRD', () => {
     before(async () => {
       const policy = objects.filter(({ kind }) => kind.startsWith('ValidatingAdmissionPolicy'));
       await sandbox.parts.kubectl.apply(policy, '--server-side');
-      await eventually('the policy is in force', () =>
+      await eventually('the policy is in effect', () =>
         offer('0.0.9').then(
           () => false,
           () => true,

@@ -47,7 +47,7 @@ describe('the output of logs', () => {
       );
     });
 
-    it(`neither blocks nor keeps the process alive when the reader is gone, with a delay of ${delayMs} ms`, async () => {
+    it(`neither blocks nor keeps the process alive when the reader has closed the pipe, with a delay of ${delayMs} ms`, async () => {
       const child = logging(20_000, delayMs);
       child.stdout!.destroy();
       const exit = once(child, 'exit');
@@ -57,7 +57,7 @@ describe('the output of logs', () => {
     });
   }
 
-  it('does not block while nobody reads, and then continues with complete lines and the number of lost ones', async () => {
+  it('does not block while the pipe is not read, and then continues with complete lines and the number of lost ones', async () => {
     const child = logging(20_000, 100);
     assert.ok((await longestDelay(child)) < 1_000);
     const output = text(child.stdout!);
@@ -77,7 +77,7 @@ describe('the output of logs', () => {
     assert.equal(read.length + lost, 20_000);
   });
 
-  it('ends within two seconds when nobody ever reads', async () => {
+  it('ends within two seconds if the pipe is never read', async () => {
     const child = logging(20_000, 100);
     await longestDelay(child);
     const exit = once(child, 'exit');
