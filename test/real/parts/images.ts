@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Progress } from '../../../sandbox/process/go-build.js';
-import { baseImages } from './base-images.js';
+import { type BaseImages, baseImages } from './base-images.js';
 import { buildah } from './buildah.js';
 import { VERSIONS_UNDER_TEST, type VersionUnderTest } from './versions-under-test.js';
 
@@ -20,35 +20,62 @@ export const imageOf = (version: string) => `registry.example.com/pcf-api:${vers
 const OPERATOR = 'registry.example.com/pcf-operator:0.1.0';
 
 export async function buildImages(folder: string, envoyProgram: string, progress: Progress): Promise<Images> {
+  emptyFolder(folder);
+  progress('building base images with buildah');
+  const base = await baseImages(folder, envoyProgram);
+  progress('building Dockerfile.operator');
+  await buildah(fromDockerfile(base, folder, OPERATOR, 'Dockerfile.operator'), folder);
+  const versions = await buildVersions(base, folder, progress);
+  progress('writing image archives');
+  const { busybox, envoy } = base;
+  const archives = await writeArchives([busybox, envoy, OPERATOR, ...versions], folder);
+  return { busybox, envoy, archives };
+}
+
+export function emptyFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  progress('building base images with buildah');
-  const { build, runtime, busybox, envoy } = await baseImages(folder, envoyProgram);
-  const fromDockerfile = (image: string, file: string, ...args: string[]) => [
+}
+
+/** Builds the images of VERSIONS_UNDER_TEST. Returns their names. */
+export async function buildVersions(base: BaseImages, folder: string, progress: Progress): Promise<string[]> {
+  progress('building Dockerfile.api');
+  const [{ version: first }, ...others] = VERSIONS_UNDER_TEST;
+  const build = fromDockerfile(
+    base,
+    folder,
+    imageOf(first),
+    'Dockerfile.api',
+    `--build-arg=VERSION=${first}`,
+  );
+  await buildah(build, folder);
+  for (const version of others) {
+    const context = derive(join(folder, version.version), imageOf(first), version);
+    await buildah(['bud', '--layers', `--tag=${imageOf(version.version)}`, context], folder);
+  }
+  return VERSIONS_UNDER_TEST.map(({ version }) => imageOf(version));
+}
+
+/** Writes an archive per image. Returns their paths. */
+export async function writeArchives(images: readonly string[], folder: string): Promise<string[]> {
+  const archives: string[] = [];
+  for (const image of images) {
+    const archive = join(folder, `${basename(image).replace(':', '-')}.tar`);
+    await buildah(['push', '--quiet', image, `docker-archive:${archive}:${image}`], folder);
+    archives.push(archive);
+  }
+  return archives;
+}
+
+function fromDockerfile(base: BaseImages, folder: string, image: string, file: string, ...args: string[]) {
+  return [
     ...['bud', '--layers', `--tag=${image}`, `--file=${file}`],
-    ...[`--build-arg=BUILD_IMAGE=${build}`, `--build-arg=RUNTIME_IMAGE=${runtime}`],
+    ...[`--build-arg=BUILD_IMAGE=${base.build}`, `--build-arg=RUNTIME_IMAGE=${base.runtime}`],
     // `npm ci` needs the network of this machine.
     ...['--network=host', '--isolation=chroot', ...npmSettings(folder)],
     ...args,
     '.',
   ];
-  progress('building Dockerfile.operator');
-  await buildah(fromDockerfile(OPERATOR, 'Dockerfile.operator'), folder);
-  progress('building Dockerfile.api');
-  const [{ version: first }, ...others] = VERSIONS_UNDER_TEST;
-  await buildah(fromDockerfile(imageOf(first), 'Dockerfile.api', `--build-arg=VERSION=${first}`), folder);
-  for (const version of others) {
-    const context = derive(join(folder, version.version), imageOf(first), version);
-    await buildah(['bud', '--layers', `--tag=${imageOf(version.version)}`, context], folder);
-  }
-  progress('writing image archives');
-  const archives: string[] = [];
-  for (const image of [busybox, envoy, OPERATOR, ...VERSIONS_UNDER_TEST.map((one) => imageOf(one.version))]) {
-    const archive = join(folder, `${basename(image).replace(':', '-')}.tar`);
-    await buildah(['push', '--quiet', image, `docker-archive:${archive}:${image}`], folder);
-    archives.push(archive);
-  }
-  return { busybox, envoy, archives };
 }
 
 /** Writes the build context of a version that has further files. */
