@@ -124,6 +124,10 @@ describe('deploy/compose/compose.yaml', () => {
     }
   });
 
+  it('waits for the PostgreSQL that serves by TCP, not for the temporary server of the first start', () => {
+    assert.ok(services.postgres!.healthcheck!.test!.includes('--host=127.0.0.1'));
+  });
+
   it('has a Redis that does not evict jobs, and a worker with access to webhook targets', () => {
     const command = services.redis!.command!.join(' ');
     assert.match(command, /--maxmemory-policy noeviction/);

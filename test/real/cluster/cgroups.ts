@@ -23,7 +23,8 @@ export function createCgroup(node: string): string {
 
 /** Removes the groups of an earlier run. Its processes terminated with its PID namespace. */
 export function removeCgroups(): void {
-  for (const hierarchy of hierarchies()) removeTree(join(hierarchy, OURS));
+  // runc creates groups in the unified hierarchy too.
+  for (const hierarchy of [...hierarchies(), join(ROOT, 'unified')]) removeTree(join(hierarchy, OURS));
 }
 
 /** cgroup v2 has one hierarchy, v1 one per controller. */

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildah, hasImage } from './buildah.js';
+import { addProgram } from './program-files.js';
 
 export interface BaseImages {
   /** Node.js, npm and a shell: BUILD_IMAGE of the Dockerfiles. */
@@ -89,26 +90,4 @@ function addNpm(root: string): void {
   const cli = realpathSync(execFileSync('which', ['npm'], { encoding: 'utf8' }).trim());
   cpSync(dirname(dirname(cli)), join(root, 'usr/lib/node_modules/npm'), { recursive: true });
   execFileSync('ln', ['-sf', '/usr/lib/node_modules/npm/bin/npm-cli.js', join(root, 'nodejs/bin/npm')]);
-}
-
-/** Copies a program with the libraries that it links to. Returns its new path. */
-function addProgram(root: string, name: string, folder = 'bin'): string {
-  const program = name.includes('/') ? name : execFileSync('which', [name], { encoding: 'utf8' }).trim();
-  const target = join(root, folder, program.split('/').at(-1)!);
-  mkdirSync(dirname(target), { recursive: true });
-  copyFileSync(program, target);
-  for (const library of librariesOf(program)) {
-    mkdirSync(join(root, dirname(library)), { recursive: true });
-    copyFileSync(library, join(root, library));
-  }
-  return target;
-}
-
-function librariesOf(program: string): string[] {
-  try {
-    const lines = execFileSync('ldd', [program], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    return [...lines.matchAll(/(\/\S+) \(0x/g)].map(([, path]) => path!);
-  } catch {
-    return []; // statically linked
-  }
 }

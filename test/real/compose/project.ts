@@ -1,0 +1,45 @@
+/** A copy of deploy/compose, as a user changes it: secrets, and the image of each release. */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { imageOf } from '../parts/images.js';
+import type { Docker } from './docker.js';
+
+export class ComposeProject {
+  private image = imageOf('1.0.0');
+
+  private constructor(
+    private readonly docker: Docker,
+    private readonly root: string,
+  ) {}
+
+  static create(docker: Docker): ComposeProject {
+    const root = join(docker.folder, 'repository');
+    cpSync('deploy/compose', join(root, 'deploy/compose'), { recursive: true });
+    return new ComposeProject(docker, root);
+  }
+
+  /** Selects the image for further commands: `export PCF_API_IMAGE=`. */
+  use(version: string): void {
+    this.image = imageOf(version);
+  }
+
+  /** Runs a script in the folder of compose.yaml. */
+  sh(script: string): Promise<string> {
+    return this.run(script, join(this.root, 'deploy/compose'));
+  }
+
+  /** Runs a script in the root of the repository. */
+  shInRoot(script: string): Promise<string> {
+    return this.run(script, this.root);
+  }
+
+  /** Value of a Go template for the only container of a service. */
+  async inspect(service: string, template: string): Promise<string> {
+    const script = `docker inspect --format '${template}' $(docker compose ps --all --quiet ${service})`;
+    return (await this.sh(script)).trim();
+  }
+
+  private run(script: string, cwd: string): Promise<string> {
+    return this.docker.sh(script, { cwd, env: { PCF_API_IMAGE: this.image } });
+  }
+}
