@@ -58,7 +58,9 @@ function withSettings({ spec }: PcfApi, env: Container['env']): Container['env']
   const windowMs = durationMs(contractWindow ?? '0s');
   const settings = [
     ...(lockTimeout ? [{ name: ENV.migrationsLockTimeout, value: `${durationMs(lockTimeout)}ms` }] : []),
-    ...(windowMs > 0 ? [{ name: ENV.migrationsContractWindow, value: `${windowMs / 1000}s` }] : []),
+    ...(windowMs > 0
+      ? [{ name: ENV.migrationsContractWindow, value: `${Math.ceil(windowMs / 1000)}s` }]
+      : []),
   ];
   const names: string[] = settings.map(({ name }) => name);
   return [...env.filter(({ name }) => !names.includes(name)), ...settings];

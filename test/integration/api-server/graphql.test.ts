@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ENV } from '../../../contract/image.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
@@ -384,9 +383,12 @@ describe('api-server GraphQL', () => {
     const { data } = await api.graphql(query);
     assert.equal(data.deployments.edges.length, 12);
     assert.equal(data.deployments.edges[0].node.service.deployments.totalCount, 1);
-    await sleep(100);
+    // The log is in order: with this statement it has all earlier ones.
+    const last = `SELECT 'end of ${before}'`;
+    await postgres.query(last, url);
+    await eventually('the statements are in the log', () => postgres.log.includes(last));
     const statements =
-      postgres.log.slice(before).match(/(execute [^:]+|statement): SELECT (?!1\b|pg_notify)/gi) ?? [];
+      postgres.log.slice(before, postgres.log.lastIndexOf(last)).match(/(execute [^:]+|statement): SELECT (?!1\b|pg_notify)/gi) ?? [];
     // One statement each for deployments, their services, the pages of those services, and their counts.
     assert.equal(statements.length, 4);
   });
