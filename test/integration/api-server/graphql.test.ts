@@ -388,7 +388,9 @@ describe('api-server GraphQL', () => {
     await postgres.query(last, url);
     await eventually('the statements are in the log', () => postgres.log.includes(last));
     const statements =
-      postgres.log.slice(before, postgres.log.lastIndexOf(last)).match(/(execute [^:]+|statement): SELECT (?!1\b|pg_notify)/gi) ?? [];
+      postgres.log
+        .slice(before, postgres.log.lastIndexOf(last))
+        .match(/(execute [^:]+|statement): SELECT (?!1\b|pg_notify)/gi) ?? [];
     // One statement each for deployments, their services, the pages of those services, and their counts.
     assert.equal(statements.length, 4);
   });
