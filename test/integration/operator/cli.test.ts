@@ -54,7 +54,7 @@ describe('kubectl pcf', () => {
     const shown = await pcf(['window', ...here()]);
     assert.match(
       shown.out,
-      /api +Closed +- +spec\.windows +unknown +Start,Weight,Promotion,Contract +INC-4711/,
+      /api +Closed +- +spec\.windows +unknown +Start,Weight,Promotion,Contract,Purge +INC-4711/,
     );
     const [json] = JSON.parse((await pcf(['window', api.name, '-o', 'json', ...here()])).out);
     assert.deepEqual([json.name, json.state, json.closedBy[0].source], ['api', 'Closed', 'spec.windows']);
