@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 
 /** POSIX's PIPE_BUF on Linux: a pipe takes such a write completely or not at all, so lines of several processes never mix. */
 const CHUNK_BYTES = 4_096;
@@ -24,17 +24,17 @@ export class LogOutput {
   private lost = 0;
   private isFull = false;
   private timer: NodeJS.Timeout | undefined;
+  private readonly fd: number;
 
   /**
    * With a delay, lines are written together, after this time or 4 KiB: one write per line costs a busy server more
    * than formatting it.
    */
   constructor(
-    private readonly fd: 1 | 2,
+    fd: 1 | 2,
     private readonly delayMs = 0,
   ) {
-    // Opening the stream makes a pipe non-blocking.
-    void (fd === 1 ? process.stdout : process.stderr);
+    this.fd = nonBlocking(fd);
     process.once('exit', () => this.close());
   }
 
@@ -119,4 +119,19 @@ export class LogOutput {
       this.flush();
     }
   }
+}
+
+/**
+ * A pipe is opened once more: whether the inherited one blocks is a property that all processes share, and another
+ * Node.js process changes it when it starts and when it ends.
+ */
+function nonBlocking(fd: 1 | 2): number {
+  try {
+    if (fstatSync(fd).isFIFO())
+      return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    // Not Linux, or a pipe of another user.
+  }
+  void (fd === 1 ? process.stdout : process.stderr); // opening the stream makes it non-blocking
+  return fd;
 }

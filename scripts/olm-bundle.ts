@@ -32,7 +32,8 @@ export function olmBundle(
   const objects = manifests.flatMap((text) => parseAllDocuments(text).map((one) => one.toJS() as KubeObject));
   const { installed, granted } = split(objects.filter(Boolean));
   const csv = clusterServiceVersion(objects.filter(Boolean), granted, example, release);
-  const files = [csv, ...installed].map((object) => [fileOf(object), stringify(object)]);
+  const bundled = installed.map((object) => prepared(object, release.version));
+  const files = [csv, ...bundled].map((object) => [fileOf(object), stringify(object)]);
   return { ...Object.fromEntries(files), ...metadata() };
 }
 
@@ -44,7 +45,7 @@ function split(objects: readonly KubeObject[]): { installed: KubeObject[]; grant
   const granted = objects.filter((object) => isRole(object) && bound.has(object.metadata.name));
   const kinds = ['CustomResourceDefinition', 'Service', 'PodDisruptionBudget', 'ClusterRole'];
   const installed = objects.filter((object) => kinds.includes(object.kind) && !granted.includes(object));
-  return { installed: installed.map(withoutNamespace), granted };
+  return { installed, granted };
 }
 
 function clusterServiceVersion(
@@ -115,10 +116,11 @@ function deploymentOf({ kind, metadata, spec }: KubeObject, image: string): obje
   return [{ name: metadata.name, label: metadata.labels, spec: withImage }];
 }
 
-/** OLM chooses the namespace. */
-function withoutNamespace(object: KubeObject): KubeObject {
+/** OLM chooses the namespace. The policy against downgrades compares the version. */
+function prepared(object: KubeObject, version: string): KubeObject {
   const { namespace: _, ...metadata } = object.metadata;
-  return { ...object, metadata };
+  const labels = { ...metadata.labels, 'app.kubernetes.io/version': version };
+  return { ...object, metadata: { ...metadata, labels } };
 }
 
 function fileOf({ kind, metadata }: KubeObject): string {

@@ -48,6 +48,8 @@ const OBSOLETE_ANNOTATIONS =
 export class Conversion {
   readonly spec = new SpecBuilder();
   readonly #sources: readonly Source[];
+  /** Of the converted object. */
+  #namespace: string | undefined;
 
   constructor(
     objects: readonly InputObject[],
@@ -61,19 +63,26 @@ export class Conversion {
     return this.options.name ?? main.source.object.metadata.name;
   }
 
-  /** Objects of a kind, in the order of the input. */
+  /**
+   * Objects of a kind in the namespace of the converted object, in the order of the input: it can contain the objects
+   * of several environments. An object without a namespace counts as in each.
+   */
   all(...kinds: string[]): Field[] {
-    return this.#sources.filter(({ object }) => kinds.includes(object.kind)).map(({ root }) => root);
+    return this.#in(this.#namespace, kinds);
   }
 
-  /** An object by kind and name. Without a namespace in the reference or the object, only the names are compared. */
-  find(kind: string, name: string | undefined, namespace?: string): Field | undefined {
-    return this.all(kind).find(({ source: { object } }) => {
-      const { metadata } = object;
-      return (
-        metadata.name === name && (metadata.namespace ?? namespace) === (namespace ?? metadata.namespace)
-      );
-    });
+  /** An object by kind and name, by default in the namespace of the converted object. */
+  find(kind: string, name: string | undefined, namespace = this.#namespace): Field | undefined {
+    return this.#in(namespace, [kind]).find(({ source: { object } }) => object.metadata.name === name);
+  }
+
+  #in(namespace: string | undefined, kinds: readonly string[]): Field[] {
+    return this.#sources
+      .filter(({ object: { kind, metadata } }) => {
+        const isThere = (metadata.namespace ?? namespace) === (namespace ?? metadata.namespace);
+        return kinds.includes(kind) && isThere;
+      })
+      .map(({ root }) => root);
   }
 
   /**
@@ -108,6 +117,7 @@ export class Conversion {
     const given = object.source.object.apiVersion;
     if (given !== apiVersion)
       throw new CliError(`${object.source.name} has apiVersion ${given}, expected ${apiVersion}`);
+    this.#namespace = object.source.object.metadata.namespace;
     return object;
   }
 

@@ -218,8 +218,14 @@ export class Field {
   }
 
   #mistyped(what: string): CliError {
-    return this.invalid(`must be ${what}, got ${JSON.stringify(this.value)}`);
+    return this.invalid(`must be ${what}, got ${typeName(this.value)}`);
   }
+}
+
+/** Not the value, which can be a password in a variable. */
+function typeName(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'a map' : `a ${typeof value}`;
 }
 
 /** Path in the notation of kubectl: `spec.steps[0].setWeight`, `metadata.annotations["a.b/c"]`. */

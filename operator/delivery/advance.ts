@@ -134,7 +134,8 @@ export function startDelivery(context: DeliveryContext): Advance {
     ...(rerunMigrations ? { rerunMigrations } : {}),
   });
   const limited = withPosition(started, limitWeightByWindow(started, requestedWeight(started)));
-  const weighted = withPosition(limited, { ...limited.position, weight: desiredWeight(limited) });
+  const weight = schemaBlock(limited) ? 0 : desiredWeight(limited);
+  const weighted = withPosition(limited, { ...limited.position, weight });
   return { position: recordProgress(weighted), decisions: startDecisions(before, target, undo) };
 }
 

@@ -3,7 +3,7 @@
 import type { RecordedSchemaCheck, SchemaChange } from '../api/v1alpha1/status/schema-check.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { DeliveryContext } from './context.js';
-import type { Observation } from './observation.js';
+import type { Observation, RevisionView } from './observation.js';
 
 export interface SchemaInUse {
   revision: string;
@@ -24,11 +24,13 @@ export function schemaInUse(context: DeliveryContext): SchemaInUse | undefined {
   const { canary, stable, position, spec } = context;
   const { mode = 'Off', ignoreClients = [] } = spec.schemaCheck ?? {};
   if (!canary || !stable || mode === 'Off') return undefined;
-  if (position.undo || position.served?.includes(canary.name)) return undefined;
+  if (position.undo || wasServed(context, canary)) return undefined;
   const approval = canary.image ?? canary.name;
   if (spec.requests.approveSchema === approval) return undefined;
   const check = canary.schemaCheck ?? recordedCheck(position, canary.name);
-  const changes = (check?.inUse ?? []).filter((change) => isUsed(change, ignoreClients));
+  const listed = check?.inUse ?? [];
+  // The clients of changes that are not listed are unknown, so none of them can be ignored.
+  const changes = check?.more ? listed : listed.filter((change) => isUsed(change, ignoreClients));
   if (changes.length === 0) return undefined;
   return {
     revision: canary.name,
@@ -37,6 +39,15 @@ export function schemaInUse(context: DeliveryContext): SchemaInUse | undefined {
     more: check?.more ?? 0,
     approval,
   };
+}
+
+/** Clients have used this image before, perhaps with other settings. */
+function wasServed({ position, revisions }: DeliveryContext, { name, image }: RevisionView): boolean {
+  const served = position.served ?? [];
+  return revisions.some(
+    (other) =>
+      served.includes(other.name) && (other.name === name || (image !== undefined && image === other.image)),
+  );
 }
 
 /** The Job has applied `ignoreClients` already; here it applies after an edit. Clients that are not listed count. */

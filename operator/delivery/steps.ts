@@ -167,7 +167,8 @@ function isFullPromotionRequested({ position, spec: { requests } }: DeliveryCont
   return requests.promote !== undefined && requests.promote === fullId(position);
 }
 
-const SCHEMA_APPROVAL = 'approval of its schema, which clients use: kubectl pcf schema approve';
+const SCHEMA_APPROVAL =
+  'approval of its schema, which clients use: kubectl pcf schema approve --reason "..."';
 
 /** The step for the status, and when to plan again. */
 export function stepView(context: DeliveryContext): { step?: StepView; wakeMs?: number } {

@@ -2,6 +2,7 @@
 import type { GatedStep } from '../api/v1alpha1/spec/windows.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { DeliveryContext } from './context.js';
+import type { RevisionView } from './observation.js';
 import { effectiveShare } from './route-share.js';
 
 /**
@@ -19,14 +20,18 @@ export function windowFor(
 
 /**
  * A first revision, because no other one serves: a restored cluster must not wait for the end of a freeze. An undo, and
- * a rollback to an older revision that was stable before.
+ * a rollback to an older revision that was stable before, or to its image with other settings.
  */
 function isExempt({ position, stable, revisions }: DeliveryContext, name: string | undefined): boolean {
-  if (!position.stable || name === undefined || name === position.previous) return true;
+  const { previous, served = [] } = position;
+  if (!position.stable || name === undefined || name === previous) return true;
   if (position.undo && name === position.update) return true;
-  const number = revisions.find((revision) => revision.name === name)?.number;
-  const isOlder = number !== undefined && number < (stable?.number ?? 0);
-  return isOlder && (position.served?.includes(name) ?? false);
+  const image = revisions.find((revision) => revision.name === name)?.image;
+  const isSame = (other: RevisionView) =>
+    other.name === name || (image !== undefined && image !== stable?.image && image === other.image);
+  const isOlder = ({ number }: RevisionView) => number !== undefined && number < (stable?.number ?? 0);
+  const wasStable = (other: RevisionView) => other.name === previous || served.includes(other.name);
+  return revisions.some((other) => isSame(other) && isOlder(other) && wasStable(other));
 }
 
 /**

@@ -292,7 +292,7 @@ function schemaInUse({ observed, plan, since }: SummaryInput): Summary | undefin
   return {
     phase: 'Canary',
     reason: 'SchemaInUse',
-    message: `the weight of ${found.revision} stays at 0${since('SchemaInUse')}: ${schemaMessage(found)}; to deliver it anyway: kubectl pcf schema approve ${observed.api.metadata.name}`,
+    message: `the weight of ${found.revision} stays at 0${since('SchemaInUse')}: ${schemaMessage(found)}; to deliver it anyway: kubectl pcf schema approve ${observed.api.metadata.name} --reason "..."`,
     verdict: 'InProgress',
   };
 }

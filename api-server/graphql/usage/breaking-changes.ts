@@ -13,6 +13,7 @@ import {
   type GraphQLInputObjectType,
   type GraphQLNamedType,
   type GraphQLSchema,
+  type GraphQLType,
   getNamedType,
   isCompositeType,
   isEnumType,
@@ -117,6 +118,8 @@ function fieldBreak(coordinate: string, before: Field, after: Field): string | u
   if (!isSafeOutput(before.type, after.type)) {
     return `${coordinate} changed its type from ${before.type} to ${after.type}`;
   }
+  const kind = kindBreak(before.type, after.type);
+  if (kind) return `${coordinate}: ${kind}`;
   const required = newlyRequired(before.args, after.args);
   return required && `the argument ${coordinate}(${required}`;
 }
@@ -132,6 +135,13 @@ function newlyRequired(
     return `${argument.name}:) ${old ? 'became required' : 'was added and is required'}`;
   }
   return undefined;
+}
+
+/** A type can keep its name and become another kind: fields of an object type must have selections, others must not. */
+function kindBreak(before: GraphQLType, after: GraphQLType): string | undefined {
+  const [old, now] = [getNamedType(before), getNamedType(after)];
+  if (old.name !== now.name || kindOf(old) === kindOf(now)) return undefined;
+  return `${old.name} changed from ${kindOf(old)} to ${kindOf(now)}`;
 }
 
 function rootBreak(
@@ -165,9 +175,10 @@ function argumentBreak(
 
 /** A value that is neither null, a list nor a variable fits each type with the same name, also lists of it. */
 function inputTypeBreak(coordinate: string, before: Input, after: Input): string | undefined {
-  return getNamedType(before.type).name === getNamedType(after.type).name
-    ? undefined
-    : typeChange(coordinate, before, after);
+  if (getNamedType(before.type).name !== getNamedType(after.type).name)
+    return typeChange(coordinate, before, after);
+  const kind = kindBreak(before.type, after.type);
+  return kind && `${coordinate}: ${kind}`;
 }
 
 function typeChange(coordinate: string, before: Input, after: Input): string {

@@ -1,5 +1,6 @@
 import type { GraphQLSchema, OperationDefinitionNode } from 'graphql';
 import { coordinatesOf, type Fragments } from './coordinates.js';
+import { copyOf } from './copy-of.js';
 import { VariableUse } from './variable-use.js';
 
 /** Uses of the schema by an operation. */
@@ -16,7 +17,7 @@ export function operationUse(
   fragments: Fragments,
 ): OperationUse {
   return {
-    coordinates: coordinatesOf(schema, definition, fragments),
+    coordinates: coordinatesOf(schema, definition, fragments).map(copyOf),
     variables: VariableUse.of(schema, definition),
   };
 }

@@ -4,7 +4,7 @@
  */
 import type { GraphQLSchema } from 'graphql';
 import type { KnownOperation } from '../execution/known-documents.js';
-import { operationUse } from './operation-use.js';
+import { type OperationUse, operationUse } from './operation-use.js';
 import type { UsageClient } from './usage-client.js';
 
 /** Uses of a coordinate by a client. */
@@ -15,27 +15,33 @@ export interface Usage extends UsageClient {
 
 export interface UsageCounterParts {
   schema: GraphQLSchema;
-  /** Distinct clients per UTC day and process; further ones are counted as {@link OTHER_CLIENTS}. */
+  /** Distinct names of clients per UTC day and process; further ones are counted as {@link OTHER_CLIENTS}. */
   maxClients: number;
 }
 
-export const OTHER_CLIENTS: UsageClient = { name: 'other', application: '', version: '' };
+export const OTHER_CLIENTS = 'other';
+/**
+ * Applications and versions per name and day; further ones are counted without. Clients report them themselves, so one
+ * must not use up the limits of all.
+ */
+const MAX_APPLICATIONS = 10;
 
 /** Operations are resolved into coordinates when there are more: then clients send many distinct documents. */
-const MAX_OPERATIONS = 2_000;
+const MAX_OPERATIONS = 500;
 /** Maximum number of usages in memory, about 10 MB. Further ones are dropped, and reported as dropped. */
 const MAX_USAGES = 50_000;
 
 interface ClientUses {
   client: UsageClient;
-  operations: Map<KnownOperation, number>;
+  /** By the uses of an operation: its document, which can be large, is not retained. */
+  operations: Map<OperationUse, number>;
   coordinates: Map<string, number>;
 }
 
 export class UsageCounter {
   readonly #clients = new Map<string, ClientUses>();
-  /** Clients of this day, so that distinct clients of one day cannot exceed the limit with several flushes. */
-  #clientsOfDay = new Set<string>();
+  /** Names of this day, each with its applications, so that several flushes of one day do not exceed the limits. */
+  #namesOfDay = firstNames();
   #day = dayOf(new Date());
   #operations = 0;
   #usages = 0;
@@ -52,9 +58,10 @@ export class UsageCounter {
     const uses = this.#usesOf(client);
     const { definition, fragments } = operation.prepared;
     operation.use ??= operationUse(this.parts.schema, definition, fragments);
-    const before = uses.operations.get(operation);
-    uses.operations.set(operation, (before ?? 0) + 1);
-    const { variables } = operation.use;
+    const { use } = operation;
+    const before = uses.operations.get(use);
+    uses.operations.set(use, (before ?? 0) + 1);
+    const { variables } = use;
     if (variables && values) variables.forEach(values, (coordinate) => this.#add(uses, coordinate, 1));
     if (before !== undefined) return;
     this.#operations += 1;
@@ -72,7 +79,7 @@ export class UsageCounter {
     this.#usages = 0;
     this.#dropped = 0;
     const day = dayOf(now);
-    if (day !== this.#day) this.#clientsOfDay = new Set();
+    if (day !== this.#day) this.#namesOfDay = firstNames();
     this.#day = day;
     return { usages, dropped };
   }
@@ -84,23 +91,33 @@ export class UsageCounter {
     }
   }
 
-  #usesOf(client: UsageClient): ClientUses {
-    const key = `${client.name}\n${client.application}\n${client.version}`;
-    const known = this.#clients.get(key);
+  #usesOf(given: UsageClient): ClientUses {
+    const known = this.#clients.get(keyOf(given));
     if (known) return known;
-    if (client !== OTHER_CLIENTS && !this.#clientsOfDay.has(key)) {
-      if (this.#clientsOfDay.size >= this.parts.maxClients) return this.#usesOf(OTHER_CLIENTS);
-      this.#clientsOfDay.add(key);
-    }
-    const uses = { client, operations: new Map(), coordinates: new Map() };
+    const client = this.#limited(given);
+    const key = keyOf(client);
+    const uses = this.#clients.get(key) ?? { client, operations: new Map(), coordinates: new Map() };
     this.#clients.set(key, uses);
     return uses;
   }
 
+  /** The client, or what it is counted as within the limits of the day. */
+  #limited({ name: given, application, version }: UsageClient): UsageClient {
+    const names = this.#namesOfDay;
+    const name = names.has(given) || names.size <= this.parts.maxClients ? given : OTHER_CLIENTS;
+    const applications = names.get(name) ?? new Set();
+    names.set(name, applications);
+    const key = `${application}\n${version}`;
+    if (applications.size >= MAX_APPLICATIONS && !applications.has(key))
+      return { name, application: '', version: '' };
+    applications.add(key);
+    return { name, application, version };
+  }
+
   #resolveOperations(): void {
     for (const uses of this.#clients.values()) {
-      for (const [{ use }, count] of uses.operations) {
-        for (const coordinate of use?.coordinates ?? []) this.#add(uses, coordinate, count);
+      for (const [{ coordinates }, count] of uses.operations) {
+        for (const coordinate of coordinates) this.#add(uses, coordinate, count);
       }
       uses.operations.clear();
     }
@@ -116,6 +133,14 @@ export class UsageCounter {
     if (before === undefined) this.#usages += 1;
     coordinates.set(coordinate, (before ?? 0) + count);
   }
+}
+
+function firstNames(): Map<string, Set<string>> {
+  return new Map([[OTHER_CLIENTS, new Set()]]);
+}
+
+function keyOf({ name, application, version }: UsageClient): string {
+  return `${name}\n${application}\n${version}`;
 }
 
 function dayOf(time: Date): string {

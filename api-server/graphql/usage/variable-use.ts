@@ -9,6 +9,7 @@ import {
   type OperationDefinitionNode,
   typeFromAST,
 } from 'graphql';
+import { copyOf } from './copy-of.js';
 
 /** Coordinates of the values of one type. Lists need no entry of their own. */
 interface InputUse {
@@ -40,7 +41,7 @@ export class VariableUse {
     const uses = (operation.variableDefinitions ?? []).flatMap(({ variable, type }) => {
       const declared = typeFromAST(schema, type as never) as GraphQLInputType | undefined;
       const use = declared && isInputType(declared) ? useOf(schema, declared) : undefined;
-      return use ? [{ name: variable.name.value, use }] : [];
+      return use ? [{ name: copyOf(variable.name.value), use }] : [];
     });
     return uses.length > 0 ? new VariableUse(uses) : undefined;
   }

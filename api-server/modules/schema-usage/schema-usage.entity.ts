@@ -54,7 +54,7 @@ export class SchemaUsage extends Node {
 
   @Column({ name: 'last_used_at', type: 'timestamptz', precision: 3 })
   @Field(() => Date, {
-    description: 'Time of the last use, exact to the interval `schema_usage.flush`.',
+    description: 'Time of the last use, exact to ten minutes.',
   })
   lastUsedAt!: Date;
 }

@@ -19,16 +19,14 @@ export function convertSteps(builder: AnalysisBuilder, canary: Field, steps: Ste
     convertStepAnalysis(builder, step.at('analysis'), steps);
     convertHeader(conversion, step.at('setHeaderRoute'));
     convertMirror(conversion, step.at('setMirrorRoute'), isRouted);
-    step
-      .at('experiment')
-      .note(
-        'NotConverted',
-        'there are no experiments with additional pods',
-        'use a metric with compareWithStable',
-      );
-    step
-      .at('plugin')
-      .note('NotConverted', 'there are no step plugins', 'use a metric with a Job or a webhook');
+    const experiment = step.at('experiment');
+    pauseInstead(experiment, steps, 'there are no experiments with additional pods', 'use compareWithStable');
+    pauseInstead(
+      step.at('plugin'),
+      steps,
+      'there are no step plugins',
+      'use a metric with a Job or a webhook',
+    );
   }
   convertScales(conversion, canary.at('steps'), steps.maxWeight);
 }
@@ -59,6 +57,21 @@ function convertStepAnalysis(builder: AnalysisBuilder, field: Field, steps: Step
   if (!field.isGiven) return;
   const names = convertAnalysis(builder, field);
   if (names.length > 0) steps.wait({ analysis: names }, field);
+  else {
+    field.report(
+      'Changed',
+      'no metric was converted: it waits for a promotion',
+      'add metrics to canary.analysis',
+    );
+    steps.wait({ pause: true }, field);
+  }
+}
+
+/** A step that decides about the delivery becomes a pause: without it, the traffic would continue unchecked. */
+function pauseInstead(field: Field, steps: Steps, why: string, instead: string): void {
+  if (!field.isGiven) return;
+  field.note('NotConverted', `${why}; the step waits for a promotion`, instead);
+  steps.wait({ pause: true }, field);
 }
 
 /**

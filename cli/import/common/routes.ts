@@ -3,6 +3,8 @@ import type { Conversion } from '../conversion.js';
 import type { Field } from '../source.js';
 
 export type RouteKind = 'VirtualService' | 'HTTPRoute';
+/** Backends of a plain route: the stable and the new revision. A further one is another workload. */
+const REVISIONS = 2;
 const PROVIDERS = { VirtualService: 'Istio', HTTPRoute: 'GatewayAPI' } as const;
 
 /**
@@ -41,9 +43,13 @@ function virtualService(route: Field): PlainRoute | undefined {
   const spec = route.at('spec');
   const rules = spec.at('http').items();
   const isPlain =
-    spec.hasOnly('hosts', 'gateways', 'http') && rules.length === 1 && rules[0]!.hasOnly('name', 'route');
+    spec.hasOnly('hosts', 'gateways', 'http') &&
+    rules.length === 1 &&
+    rules[0]!.hasOnly('name', 'route') &&
+    rules[0]!.at('route').items().length <= REVISIONS;
   const hosts = externalHosts(spec.at('hosts'));
-  if (!isPlain || hosts.length === 0) return undefined;
+  const isForAll = values(spec.at('hosts')).includes('*');
+  if (!isPlain || isForAll || hosts.length === 0) return undefined;
   const gateways = values(spec.at('gateways')).filter((gateway) => gateway !== 'mesh');
   return { hosts, gateways };
 }
@@ -57,6 +63,7 @@ function httpRoute(route: Field): PlainRoute | undefined {
     spec.hasOnly('parentRefs', 'hostnames', 'rules') &&
     rules.length === 1 &&
     rules[0]!.hasOnly('name', 'backendRefs', 'matches') &&
+    rules[0]!.at('backendRefs').items().length <= REVISIONS &&
     rules[0]!.at('matches').items().every(matchesAll) &&
     parents.every(isGateway);
   const hosts = values(spec.at('hostnames'));

@@ -42,11 +42,11 @@ export class Steps {
 
   /**
    * Waits at the current weight. A step waits once: for a time, for a promotion or for an analysis. Another
-   * wait is another step, so that the order remains.
+   * wait is another step, so that the order remains. One promotion ends all pauses that follow each other.
    */
   wait(wait: Omit<Step, 'weight'>, source: Field): void {
     const last = this.#steps.at(-1);
-    if (last && Object.keys(last.step).length === 1) {
+    if (last && (Object.keys(last.step).length === 1 || (last.step.pause && wait.pause))) {
       Object.assign(last.step, wait);
       last.sources.push(source);
     } else this.#steps.push({ step: { weight: this.#weight, ...wait }, sources: [source] });

@@ -71,6 +71,7 @@ function convertIstio(conversion: Conversion, canary: Field, service: Field): vo
   const external = externalHosts(hosts);
   for (const host of hosts.items()) {
     if (external.includes(String(host.value))) host.cover();
+    else if (host.value === '*') host.note('NotConverted', 'a host must be a name', 'set spec.traffic.hosts');
     else host.note('NotNeeded', 'the operator routes the name of its Service in the mesh');
   }
   conversion.spec.set(['traffic', 'provider'], 'Istio');

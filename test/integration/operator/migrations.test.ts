@@ -301,7 +301,7 @@ describe('migrations run by the operator', () => {
     await load.stop();
     assert.match(
       api.message(),
-      /stays at 0 since .*: Service.owner was removed, and is used by \S+ \(dashboard\), last at .*; to deliver it anyway: kubectl pcf schema approve api$/,
+      /stays at 0 since .*: Service.owner was removed, and is used by \S+ \(dashboard\), last at .*; to deliver it anyway: kubectl pcf schema approve api --reason "\.\.\."$/,
     );
     assert.deepEqual([api.status.traffic?.desiredWeight, api.status.traffic?.effectiveWeight], [100, 0]);
     const shown = await pcf(api, 'schema', 'diff', api.name);

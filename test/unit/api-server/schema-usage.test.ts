@@ -74,13 +74,34 @@ describe('recorded use of the schema', () => {
   it('counts clients beyond the limit of the day as other, also after the counts were taken', () => {
     const counter = new UsageCounter({ schema, maxClients: 2 });
     const operation = operationOf('{ node(id: 1) { id } }');
-    for (const name of ['a', 'b', 'c', 'd']) counter.count(operation, client(name), undefined);
-    const applications = () =>
-      new Set(counter.take().usages.map(({ name, application }) => application || name));
-    assert.deepEqual([...applications()], ['a', 'b', 'other']);
-    counter.count(operation, client('e'), undefined);
-    counter.count(operation, client('a'), undefined);
-    assert.deepEqual([...applications()].sort(), ['a', 'other']);
+    const count = (name: string) => counter.count(operation, { ...client(), name }, undefined);
+    const names = () => [
+      ...new Set(counter.take().usages.map(({ name, application }) => `${name} ${application}`)),
+    ];
+    for (const name of ['a', 'b', 'c', 'd']) count(name);
+    assert.deepEqual(names(), ['a dashboard', 'b dashboard', 'other dashboard']);
+    for (const name of ['e', 'a']) count(name);
+    assert.deepEqual(names(), ['other dashboard', 'a dashboard']);
+  });
+
+  it('a client that reports many versions is counted without, and does not affect others', () => {
+    const counter = new UsageCounter({ schema, maxClients: 2 });
+    const operation = operationOf('{ node(id: 1) { id } }');
+    for (let version = 0; version < 50; version++)
+      counter.count(operation, { name: 'a', application: 'app', version: `${version}` }, undefined);
+    counter.count(operation, { name: 'b', application: 'app', version: '50' }, undefined);
+    const { usages } = counter.take();
+    const counts = usages.filter(({ coordinate }) => coordinate === 'Query.node');
+    assert.equal(counts.length, 12, 'ten versions, those without one, and the other client');
+    assert.deepEqual(
+      counts
+        .filter(({ version, name }) => version === '' || name === 'b')
+        .map(({ name, version, count }) => [name, version, count]),
+      [
+        ['a', '', 40],
+        ['b', '50', 1],
+      ],
+    );
   });
 
   it('names an API key by its name, and other identities by their ID', () => {
@@ -133,6 +154,28 @@ describe('recorded use of the schema', () => {
       ...['Node.id', 'Query.node', 'Query.node(id:)', 'Query.search'],
     ]);
     assert.deepEqual([usages[0]?.name, usages[0]?.count], ['trusted-documents', 0]);
+  });
+
+  it('the check reports a type that keeps its name and becomes another kind, although no document names it', () => {
+    const before =
+      'scalar Money enum Rank { LOW } type Query { total: Money of(rank: Rank, money: Money): Int }';
+    const changed = (from: string, to: string, used: string) =>
+      changesInUse([before], before.replace(from, to), [used]).map(({ message }) => message);
+    const object = 'type Money { cents: Int }';
+    const withoutInput = before.replace(', money: Money', '');
+    assert.deepEqual(
+      changesInUse([withoutInput], withoutInput.replace('scalar Money', object), ['Query.total']).map(
+        ({ message }) => message,
+      ),
+      ['Query.total: Money changed from a scalar to an object type'],
+    );
+    assert.deepEqual(changed('enum Rank { LOW }', 'input Rank { low: Int }', 'Query.of(rank:)'), [
+      'Query.of(rank:): Rank changed from an enum to an input object type',
+    ]);
+    assert.deepEqual(changed('scalar Money', 'enum Money { LOW }', 'Query.of(money:)'), [
+      'Query.of(money:): Money changed from a scalar to an enum',
+    ]);
+    assert.deepEqual(changed('scalar Money', 'enum Money { LOW }', 'Query.of(rank:)'), []);
   });
 
   it('the check reports a change with its clients, and no change that no client uses', () => {

@@ -10,9 +10,16 @@ const LINE = 'Zeile für ein Ereignis, ';
 
 /** A process that writes `count` numbered lines, reports the longest delay of its event loop, and ends when asked. */
 function logging(count: number, delayMs = 0): ChildProcess {
-  const script = `
+  const args = ['--input-type=module', '-e', scriptOf(count, delayMs)];
+  return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+}
+
+function scriptOf(count: number, delayMs: number, prepare = ''): string {
+  return `
+    import { spawnSync } from 'node:child_process';
     import { LogOutput } from ${JSON.stringify(MODULE)};
     const output = new LogOutput(1, ${delayMs});
+    ${prepare}
     process.once('message', () => process.exit(0));
     let longest = 0, last = performance.now(), n = 0;
     const next = () => {
@@ -24,8 +31,6 @@ function logging(count: number, delayMs = 0): ChildProcess {
       else process.send({ longest });
     };
     next();`;
-  const stdio = ['ignore', 'pipe', 'inherit', 'ipc'] as const;
-  return spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: [...stdio] });
 }
 
 async function longestDelay(child: ChildProcess): Promise<number> {
@@ -75,6 +80,18 @@ describe('the output of logs', () => {
     );
     assert.ok(lost > 0, 'no line says that lines were lost');
     assert.equal(read.length + lost, 20_000);
+  });
+
+  it('does not block while a pipe of the shell is not read, which another process has made blocking', async () => {
+    const pipeline = '"$0" --input-type=module -e "$1" | (sleep 2; cat) 3<&-';
+    const other = "spawnSync(process.execPath, ['-e', 'process.stdout'], { stdio: 'inherit' });";
+    const args = ['-c', pipeline, process.execPath, scriptOf(20_000, 100, other)];
+    const child = spawn('sh', args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+    const output = text(child.stdout!);
+    assert.ok((await longestDelay(child)) < 1_000);
+    await sleep(2_500);
+    child.send('end');
+    assert.match(await output, /"lines":\d+,"msg":"log lines were lost/);
   });
 
   it('ends within two seconds if the pipe is never read', async () => {

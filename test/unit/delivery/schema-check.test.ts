@@ -89,8 +89,29 @@ describe('check of the GraphQL schema in a delivery', () => {
       const { traffic } = plan(given, spec({ canaryWeight: 25, ...more }), now);
       assert.ok(traffic.effectiveWeight >= 25, `${what}: ${JSON.stringify(traffic)}`);
     }
+    const before = revision('before', { image: IMAGE, replicas: 0, ready: 0 });
+    const sameImage = observation({
+      revisions: [before, ...observation().revisions],
+      position: { ...observation().position, served: ['before'] },
+    });
+    assert.equal(plan(sameImage, spec({ canaryWeight: 25 }), now).traffic.effectiveWeight, 25);
     const partly = { mode: 'Block', ignoreClients: ['key:ci'] } as const;
     assert.equal(plan(observation(), spec({ schemaCheck: partly }), now).traffic.effectiveWeight, 0);
+  });
+
+  it('holds the weight in spite of ignored clients, if the report does not list all changes', () => {
+    const ignored = spec({
+      canaryWeight: 25,
+      schemaCheck: { mode: 'Block', ignoreClients: ['key:ci', 'dashboard'] },
+    });
+    const cut = observation({}, { schemaCheck: { ...check, more: 1 } });
+    assert.equal(plan(cut, ignored, now).traffic.effectiveWeight, 0);
+  });
+
+  it('holds the weight from the first reconcile of a delivery whose pods are still ready', () => {
+    const { update: _, ...position } = observation().position;
+    const { traffic, position: started } = plan(observation({ position }), spec(), now);
+    assert.deepEqual([started.update, started.weight, traffic.effectiveWeight], ['new', 0, 0]);
   });
 
   it('records the report, so that the hold outlives the Job and its pod', () => {

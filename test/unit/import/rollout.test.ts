@@ -57,6 +57,8 @@ describe('kubectl-pcf import rollout', () => {
             { weight: 7, hold: '5m' },
             { weight: 7, analysis: ['smoke'] },
             { weight: 50, hold: '1h30m' },
+            // Instead of the experiment.
+            { weight: 50, pause: true },
           ],
           mirror: 25,
           analysis: {
@@ -237,6 +239,31 @@ describe('kubectl-pcf import rollout', () => {
     );
   });
 
+  it('takes the objects of its namespace from an input with several environments', () => {
+    const inNamespace = (namespace: string, image: string) =>
+      parse(
+        `{ apiVersion: apps/v1, kind: Deployment, metadata: { name: web, namespace: ${namespace} }, spec: { template: ${template.replace('shop:1', image)} } }`,
+      );
+    const main = parse(
+      `{ apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: { name: shop, namespace: production }, spec: { workloadRef: { apiVersion: apps/v1, kind: Deployment, name: web }, strategy: { canary: {} } } }`,
+    );
+    const { image } = specOf([inNamespace('staging', 'shop:2'), main, inNamespace('production', 'shop:1')]);
+    assert.equal(image, 'shop:1');
+  });
+
+  it('a step that decides and is not converted becomes a pause', () => {
+    const steps =
+      '[{ setWeight: 20 }, { plugin: { name: p } }, { setWeight: 60 }, { analysis: {} }, { setWeight: 100 }]';
+    const { canary } = strategyOf(rollout(`{ canary: { steps: ${steps} } }`)) as {
+      canary: { steps: object[] };
+    };
+    assert.deepEqual(canary.steps, [
+      { weight: 20, pause: true },
+      { weight: 60, pause: true },
+      { weight: 100 },
+    ]);
+  });
+
   it('requires the database, from the options or as a placeholder', () => {
     const databaseSecret = { name: 'db', key: 'url' };
     const given = convert([rollout('{ canary: {} }')], {
@@ -270,7 +297,7 @@ describe('kubectl-pcf import rollout', () => {
     [
       'a field of a wrong type',
       [rollout('{ canary: {} }', 'replicas: "4"')],
-      /spec\.replicas must be a number, got "4"/,
+      /spec\.replicas must be a number, got a string/,
     ],
     [
       'an invalid duration',

@@ -62,5 +62,7 @@ describe('bundle for OLM', () => {
       objects.filter(({ metadata }) => metadata.namespace),
       [],
     );
+    const definition = parse(bundle['manifests/pcfapis.pcf.dev.customresourcedefinition.yaml']!);
+    assert.equal(definition.metadata.labels['app.kubernetes.io/version'], '1.2.3');
   });
 });
