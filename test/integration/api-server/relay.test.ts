@@ -228,6 +228,9 @@ describe('api-server lists and nodes', () => {
     await domain.ask(
       'mutation { createUser(input: { email: "a@example.com", name: "A", role: VIEWER }) { id } createApiKey(input: { name: "k", role: VIEWER }) { key } }',
     );
+    await domain.sql(
+      "INSERT INTO schema_usage (coordinate, client, application, version, day, count, last_used_at) VALUES ('Query.node', 'key:k', '', '', now(), 1, now())",
+    );
     const types = domain.modules.schema.getPossibleTypes(domain.modules.schema.getType('Node') as never);
     assert.ok(types.length >= 6);
     for (const { name } of types) {
@@ -246,7 +249,8 @@ describe('api-server lists and nodes', () => {
       );
       return webhooks.edges[0].node.messages.edges[0].node.id;
     }
-    const list = `${type[0]!.toLowerCase()}${type.slice(1)}s`;
+    const name = `${type[0]!.toLowerCase()}${type.slice(1)}`;
+    const list = type === 'SchemaUsage' ? name : `${name}s`;
     const found = await domain.ask(`{ ${list} { edges { node { id } } } }`);
     return found[list].edges[0].node.id;
   }
