@@ -27,10 +27,9 @@ export function windowEnd({ contracted }: Pick<DeliveryPosition, 'contracted'>):
     .at(-1);
 }
 
-/** Whether a restore makes the schema support a revision that it does not support now. */
-export function isRestorable(all: readonly Candidate[], schema: Schema, name: string, now: number): boolean {
-  const end = windowEnd(schema);
-  if (!schema.contracted?.done || end === undefined || Date.parse(end) <= now) return false;
+/** Whether a restore makes the schema support a revision that it does not support now. Until the purge. */
+export function isRestorable(all: readonly Candidate[], schema: Schema, name: string): boolean {
+  if (!schema.contracted?.done || windowEnd(schema) === undefined) return false;
   return (
     !canRun(all, schema, name) && canRun(all, { ...schema, contracted: restored(schema.contracted) }, name)
   );
@@ -48,13 +47,15 @@ export function planContractWindow(context: DeliveryContext): WindowPlan {
   const hidden = position.contracted!.hidden!.map(({ migration }) => migration);
   const job = { revision: runner.name, attempt };
   const { target } = observation;
-  const isNeeded = isRestorable(revisions, position, target, now);
+  const isNeeded = isRestorable(revisions, position, target);
   const restoring = `the restore of what ${hidden.join(', ')} dropped, which ${target} needs`;
   if (restore === 'Running') return { restoring };
   if (state === 'Running' || purge !== 'Absent' || restore === 'Failed') return {};
   if (isNeeded) return { job: { ...job, stage: 'restore', migrations: hidden }, restoring };
   const leftMs = Date.parse(end) - now;
   if (leftMs > 0) return { wakeMs: leftMs };
+  // What the revision in the spec needs is not dropped, even if it can't be restored now.
+  if (!canRun(revisions, position, target)) return {};
   return canary || observation.gate?.held.Purge ? {} : { job: { ...job, stage: 'purge' } };
 }
 

@@ -397,17 +397,25 @@ describe('plan, the window after contract', () => {
     );
   });
 
-  it('rejects an undo if one of the migrations that the revision does not support is not hidden, or the window has ended', () => {
+  it('rejects an undo if one of the migrations that the revision does not support is not hidden, or the restore failed', () => {
     const mixed = { ...contracted, hidden, migrations: ['DropName1', 'Delete2'] };
     const irreversible = planFor(over({}, { ...undo, position: { ...position, contracted: mixed } }), within);
     assert.equal(irreversible.job, undefined);
     assert.match(irreversible.refused ?? '', /it needs what DropName1, Delete2 dropped/);
-    const late = planFor(over({}, undo), after);
-    assert.equal(late.job?.stage, 'purge');
-    assert.ok(late.refused);
     assert.match(
       planFor(over({ restore: 'Failed' }, undo), within).refused ?? '',
       /does not support the schema/,
     );
+  });
+
+  it('never purges what the revision in the spec needs, and restores it also after the end of the window', () => {
+    const late = planFor(over({}, undo), after);
+    assert.deepEqual([late.job?.stage, late.refused], ['restore', undefined]);
+    const failed = planFor(over({ restore: 'Failed' }, undo), after);
+    assert.equal(failed.job, undefined);
+    const mixed = { ...contracted, hidden, migrations: ['DropName1', 'Delete2'] };
+    const irreversible = planFor(over({}, { ...undo, position: { ...position, contracted: mixed } }), after);
+    assert.equal(irreversible.job, undefined, 'an undo that is rejected is not made impossible either');
+    assert.ok(irreversible.refused);
   });
 });

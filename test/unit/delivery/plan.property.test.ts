@@ -361,6 +361,10 @@ const invariants: Record<string, (moment: Moment) => void> = {
     assert.equal(purge, 'Absent');
   },
 
+  'no purge drops what the target needs from a contract'({ plan }) {
+    if (plan.job?.stage === 'purge') assert.equal(plan.refused, undefined);
+  },
+
   'no contract starts before the end of the soak, also when the clock is changed'({
     plan,
     settings,
@@ -509,7 +513,7 @@ describe('plan, with random events and crash points', () => {
     this.timeout(60_000 * Math.max(1, RUN_FACTOR));
     const seen = { restored: 0, purged: 0 };
     const schemaInvariants = Object.entries(invariants).filter(([title]) => /contract|restore/.test(title));
-    assert.equal(schemaInvariants.length, 3);
+    assert.equal(schemaInvariants.length, 4);
     fc.assert(
       fc.property(windowHistory, (past) => {
         const cluster = replay(past, (moment) => {
