@@ -67,12 +67,14 @@ export function recordWindow(
 ): DeliveryPosition {
   const { contracted } = position;
   if (!contracted?.hidden || contracted.purged) return position;
-  const { restore, purge } = windowRunner(revisions, position).contract?.window ?? NO_WINDOW;
-  if (restore === 'Succeeded') {
+  const { window = NO_WINDOW } = windowRunner(revisions, position).contract ?? {};
+  const at = window.jobCreatedAt ?? new Date(now).toISOString();
+  if (window.restore === 'Succeeded') {
     // The soak starts from scratch, if the undo is cancelled.
-    return { ...position, promotedAt: new Date(now).toISOString(), contracted: restored(contracted) };
+    return { ...position, promotedAt: new Date(now).toISOString(), contracted: { ...restored(contracted), restoredAt: at } };
   }
-  return purge === 'Succeeded' ? { ...position, contracted: { ...contracted, purged: true } } : position;
+  if (window.purge !== 'Succeeded') return position;
+  return { ...position, contracted: { ...contracted, purged: true, purgedAt: at } };
 }
 
 /** What the contract Job reported as hidden, including what earlier contracts have hidden. */

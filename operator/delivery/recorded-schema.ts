@@ -22,6 +22,8 @@ export function recordSchema(
   const migrations = recordBackfill(observation, recordKnownMigrations(observation, position));
   const known = recordSchemaCheck(observation, migrations);
   const recorded = { ...position, knownMigrations: known.length > 0 ? known : undefined };
+  // The contract Jobs were observed before the record of the restore.
+  if (position.contracted?.restores !== recordedPosition.contracted?.restores) return recorded;
   const stable = revisions.find(({ name }) => name === position.stable);
   if (!stable?.contract || stable.contract.state === 'Absent') return recorded;
   const isNew = pendingContracts(recorded).length > 0;

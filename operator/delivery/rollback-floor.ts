@@ -94,10 +94,12 @@ export function startedContract(
   const { number = 0, image } = viewOf(revisions, revision);
   const migrations = [...(position.contracted?.migrations ?? []), ...pendingContracts(position)];
   const at = new Date(now).toISOString();
-  const { restores, hidden, purged } = position.contracted ?? {};
+  const { restores, restoredAt, purgedAt, hidden, purged } = position.contracted ?? {};
   return {
     ...{ revision, number, ...(image ? { image } : {}), migrations, at },
     ...(restores ? { restores } : {}),
+    ...(restoredAt ? { restoredAt } : {}),
+    ...(purgedAt ? { purgedAt } : {}),
     // The window of an earlier contract.
     ...(hidden && !purged ? { hidden } : {}),
   };

@@ -20,6 +20,11 @@ export function migrationJobName(revision: string, stage: MigrationStage, attemp
   return attempt > 1 ? `${revision}-${stage}-${attempt}` : `${revision}-${stage}`;
 }
 
+/** The number in the name of a migration Job. */
+export function attemptOf(name: string, revision: string, stage: MigrationStage): number {
+  return Number(name.slice(`${revision}-${stage}-`.length)) || 1;
+}
+
 const ARGUMENTS: Record<
   Exclude<MigrationStage, 'hook'>,
   (migrations: readonly string[]) => readonly string[]

@@ -281,6 +281,10 @@ const deliveryPosition = z.strictObject({
         }),
       purged: z.boolean().optional().meta({ description: 'Whether the purge has dropped what was hidden.' }),
       restores: count('Number of restores so far.').optional(),
+      restoredAt: time(
+        'Creation of the Job of the last restore. Contract Jobs created earlier were reversed.',
+      ).optional(),
+      purgedAt: time('Creation of the Job of the last purge.').optional(),
     })
     .optional()
     .meta({

@@ -328,8 +328,12 @@ describe('plan, the window after contract', () => {
   });
 
   it('after the restore, delivers the revision, and contract is pending again with a new soak', () => {
-    const done = planFor(over({ restore: 'Succeeded' }, undo), within);
-    assert.deepEqual(done.position.contracted, { ...contracted, migrations: [], restores: 1 });
+    const jobCreatedAt = '2026-11-23T11:30:00Z';
+    const done = planFor(over({ restore: 'Succeeded', jobCreatedAt }, undo), within);
+    assert.deepEqual(done.position.contracted, {
+      ...{ ...contracted, migrations: [], restores: 1 },
+      restoredAt: jobCreatedAt,
+    });
     assert.equal(done.position.update, 'old');
     assert.equal(done.position.promotedAt, new Date(within).toISOString());
     assert.deepEqual(
@@ -350,6 +354,7 @@ describe('plan, the window after contract', () => {
     const stored = hidden.map(({ migration, until, objects }) => ({ objects, until, migration }));
     const { position, job } = planFor(over({ purge: 'Succeeded', hidden: stored }), after);
     assert.deepEqual([position.contracted?.purged, job], [true, undefined]);
+    assert.equal(position.contracted?.purgedAt, new Date(after).toISOString());
     const refused = planFor(over({ purge: 'Succeeded' }, { ...undo, position }), after);
     assert.equal(refused.job, undefined);
     assert.match(

@@ -534,6 +534,12 @@ describe('plan, with random events and crash points', () => {
         assert.equal(plan.restoring, undefined, 'the restore does not end');
         assert.ok([stable, update, failed?.revision].includes(cluster.target) || plan.refused);
         assert.deepEqual(cluster.broken(), []);
+        const recorded = cluster.position.contracted?.migrations ?? [];
+        assert.deepEqual(
+          recorded.filter((migration) => !cluster.schema.has(migration)),
+          [],
+          'migrations that a restore reversed are recorded as contracted',
+        );
       }),
       runs(1_000),
     );
