@@ -15,6 +15,8 @@ export interface WindowPlan {
   job?: MigrationJob;
   /** Message about the restore that the target waits for. */
   restoring?: string;
+  /** Why the target is rejected, if the restore that it needs failed. */
+  refused?: string;
   wakeMs?: number;
 }
 
@@ -37,26 +39,50 @@ export function isRestorable(all: readonly Candidate[], schema: Schema, name: st
 
 const NO_WINDOW: WindowView = { attempt: 1, hidden: [], restore: 'Absent', purge: 'Absent' };
 
+/** The purge compares the end of the window with the clock of the database, which may be behind. */
+const CLOCK_MARGIN_MS = 60_000;
+
 export function planContractWindow(context: DeliveryContext): WindowPlan {
   const { position, observation, revisions, spec, canary, now } = context;
   const end = windowEnd(position);
-  if (end === undefined || spec.paused || spec.contractDelayMs === undefined) return {};
+  if (end === undefined || spec.contractDelayMs === undefined) return {};
   const runner = windowRunner(revisions, position);
   const { state, window = NO_WINDOW } = runner.contract ?? {};
-  const { restore, purge, attempt } = window;
-  const hidden = position.contracted!.hidden!.map(({ migration }) => migration);
-  const job = { revision: runner.name, attempt };
   const { target } = observation;
-  const isNeeded = isRestorable(revisions, position, target);
-  const restoring = `the restore of what ${hidden.join(', ')} dropped, which ${target} needs`;
-  if (restore === 'Running') return { restoring };
-  if (state === 'Running' || purge !== 'Absent' || restore === 'Failed') return {};
-  if (isNeeded) return { job: { ...job, stage: 'restore', migrations: hidden }, restoring };
-  const leftMs = Date.parse(end) - now;
+  // The expand of an older image reports what it needs, and is then aborted: only a retry reverses the contract.
+  const isAborted = position.failed?.revision === target;
+  if (window.restore === 'Running') return { restoring: restoreMessage(context) };
+  if (!isAborted && isRestorable(revisions, position, target)) return planRestore(context, runner);
+  if (spec.paused || state === 'Running' || window.purge !== 'Absent' || window.restore === 'Failed')
+    return {};
+  const leftMs = Date.parse(end) + CLOCK_MARGIN_MS - now;
   if (leftMs > 0) return { wakeMs: leftMs };
   // What the revision in the spec needs is not dropped, even if it can't be restored now.
   if (!canRun(revisions, position, target)) return {};
-  return canary || observation.gate?.held.Purge ? {} : { job: { ...job, stage: 'purge' } };
+  const job: MigrationJob = { revision: runner.name, attempt: window.attempt, stage: 'purge' };
+  return canary || observation.gate?.held.Purge ? {} : { job };
+}
+
+function planRestore(context: DeliveryContext, { name, contract }: RevisionView): WindowPlan {
+  const { state, window = NO_WINDOW } = contract ?? {};
+  const restoring = restoreMessage(context);
+  if (window.purge !== 'Absent') return {};
+  if (window.restore === 'Failed') {
+    const rejection = `${context.observation.target} does not support the schema, and ${restoring}, failed`;
+    return { refused: `${rejection}; fix the cause, then delete the Job of the restore, which is created again` };
+  }
+  if (context.spec.paused) return { restoring: `spec.paused to be unset, which blocks ${restoring}` };
+  if (state === 'Running') return { restoring: `contract to finish, before ${restoring}` };
+  const job: MigrationJob = { revision: name, attempt: window.attempt, stage: 'restore' };
+  return { job: { ...job, migrations: hiddenIn(context) }, restoring };
+}
+
+function restoreMessage(context: DeliveryContext): string {
+  return `the restore of what ${hiddenIn(context).join(', ')} dropped, which ${context.observation.target} needs`;
+}
+
+function hiddenIn({ position }: DeliveryContext): string[] {
+  return position.contracted!.hidden!.map(({ migration }) => migration);
 }
 
 /** Records the end of a restore, after which contract is pending again, or of a purge. */

@@ -66,12 +66,22 @@ function endingJobs({ revision, own, recorded, read }: WindowJobs): EndingJob[] 
   return own.flatMap(({ metadata: { name, labels } }) => {
     const stage = labels?.[LABELS.stage];
     if (stage !== 'restore' && stage !== 'purge') return [];
-    const job = read(name);
+    const job = stage === 'purge' ? completed(read(name), recorded) : read(name);
     // The purge that ended this window still counts.
     const isPurged = wasCreatedBy(job, purgedAt) && !(purged && stage === 'purge');
     const isEarlier = wasCreatedBy(job, restoredAt) || isPurged;
     return { stage, job, isEarlier, number: attemptOf(name, revision, stage) };
   });
+}
+
+/** A purge drops nothing whose window has not ended by the clock of the database. */
+function completed(purge: JobView, recorded: RecordedContract | undefined): JobView {
+  const left = purge.report?.hidden?.map(({ migration }) => migration) ?? [];
+  const missed = recorded?.hidden?.filter(({ migration }) => left.includes(migration)) ?? [];
+  if (purge.state !== 'Succeeded' || missed.length === 0) return purge;
+  const names = missed.map(({ migration }) => migration).join(', ');
+  const error = `${names} are not purged: the clock of the database is behind that of the operator`;
+  return { ...purge, state: 'Failed', error };
 }
 
 function stateOf(ending: EndingJob | undefined): JobState {

@@ -287,7 +287,7 @@ describe('plan, the window after contract', () => {
   const until = '2026-11-23T12:00:00.000Z';
   const hidden = [{ migration: 'DropName1', until, objects: ['column services.name'] }];
   const within = Date.parse(until) - 60_000;
-  const after = Date.parse(until);
+  const after = Date.parse(until) + 60_000;
   const windowed = { ...position, contracted: { ...contracted, hidden } };
   const over = (window: Partial<WindowView>, more: Partial<Observation> = {}): Partial<Observation> => ({
     position: windowed,
@@ -304,14 +304,14 @@ describe('plan, the window after contract', () => {
   });
   const undo = { target: 'old' };
 
-  it('records what the contract Job has hidden, and requeues at the end of the window', () => {
+  it('records what the contract Job has hidden, and requeues a minute after the end of the window, because clocks differ', () => {
     const first = planFor(
       over({}, { position: { ...position, contracted: { ...contracted, done: undefined } } }),
       within,
     );
     assert.deepEqual(first.position.contracted?.hidden, hidden);
     const { job, requeueAfterMs } = planFor(over({}), within);
-    assert.deepEqual([job, requeueAfterMs], [undefined, 60_000]);
+    assert.deepEqual([job, requeueAfterMs], [undefined, 120_000]);
   });
 
   it('an undo below the rollback floor starts the restore Job, and nothing is delivered until it succeeded', () => {
@@ -409,8 +409,36 @@ describe('plan, the window after contract', () => {
     assert.match(irreversible.refused ?? '', /it needs what DropName1, Delete2 dropped/);
     assert.match(
       planFor(over({ restore: 'Failed' }, undo), within).refused ?? '',
-      /does not support the schema/,
+      /old does not support the schema, and the restore of what DropName1 dropped, which old needs, failed/,
     );
+  });
+
+  it('an undo that waits is not rejected', () => {
+    const paused = planFor(over({}, undo), within, { paused: true });
+    assert.deepEqual([paused.job, paused.refused], [undefined, undefined]);
+    assert.match(paused.restoring ?? '', /^spec.paused to be unset, which blocks the restore of what DropName1/);
+    const running = planFor(over({ restore: 'Running' }, undo), within, { paused: true });
+    assert.match(running.restoring ?? '', /^the restore/);
+  });
+
+  it('a revision that was aborted because it lacks a contract migration restores nothing until its retry', () => {
+    const failed = { revision: 'stale', reason: 'BelowRollbackFloor', message: 'x', at: promotedAt };
+    const revisions = [...over({}).revisions!, revision('stale', 3, scaledDown)];
+    const known = [...knownMigrations, { revision: 'stale', migrations: [] }];
+    const aborted = { ...windowed, failed, knownMigrations: known };
+    const stale = { target: 'stale', revisions, position: aborted };
+    assert.deepEqual([planFor(stale, after).job, planFor(stale, after).restoring], [undefined, undefined]);
+    const reported = revision('stale', 3, { ...scaledDown, contracts: [], ahead: ['DropName1'] });
+    const { decisions, job } = planFor(
+      {
+        ...{ target: 'stale', revisions: [...over({}).revisions!, reported] },
+        position: { ...windowed, update: 'stale', startedAt: promotedAt },
+      },
+      within,
+    );
+    assert.deepEqual([decisions[0]?.type, job], ['Aborted', undefined]);
+    const requests = { retry: `stale@${promotedAt}` };
+    assert.equal(planFor(stale, within, { requests }).job?.stage, 'restore');
   });
 
   it('never purges what the revision in the spec needs, and restores it also after the end of the window', () => {

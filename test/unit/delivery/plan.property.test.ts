@@ -237,6 +237,7 @@ const windowHistory = fc.record({
         { weight: 3, arbitrary: wholeDelivery },
         step.map((one) => [one]),
         windowEvent,
+        fc.constant([event('a window ends', (c) => c.pass(120_000)), reconcile()]),
       ),
       { maxLength: 40 },
     )

@@ -512,6 +512,10 @@ describe('migrationView, the window after contract', () => {
     const purgedAt = '2026-11-23T11:00:00Z';
     const ended = viewAfter(jobs, { hidden, purged: true, purgedAt });
     assert.deepEqual([ended.contract.window?.purge, ended.stage], ['Succeeded', 'purge']);
+    const early = [jobs[0]!, jobs[1]!, run('api-new-purge', report({ hidden }))];
+    const missed = viewAfter(early, { hidden });
+    assert.equal(missed.contract.window?.purge, 'Failed', 'its window has not ended in the database');
+    assert.match(missed.contractError ?? '', /C1 .* the clock of the database is behind/);
     const later = viewAfter(jobs, { hidden: [{ migration: 'C2', until }], purgedAt });
     assert.deepEqual([later.contract.window?.purge, later.contract.window?.attempt], ['Absent', 2]);
   });
