@@ -520,7 +520,7 @@ describe('migrationView, the window after contract', () => {
     assert.deepEqual([later.contract.window?.purge, later.contract.window?.attempt], ['Absent', 2]);
   });
 
-  it('the restore Job names the migrations, and the window is a variable only if it is set', () => {
+  it('the restore Job names the migrations, and the window is a variable of plan and contract only, if it is set', () => {
     const api = pcfApi({ migrations: { ...migrations('Automatic'), contractWindow: '1h30m' } });
     const containerOf = (object: KubeObject) =>
       (
@@ -539,7 +539,12 @@ describe('migrationView, the window after contract', () => {
     assert.deepEqual(args, ['migrate', 'restore', 'C1', '--json']);
     const windowIn = (variables: typeof env) =>
       variables.find(({ name }) => name.endsWith('CONTRACT_WINDOW'))?.value;
-    assert.equal(windowIn(env), '5400s');
+    assert.equal(windowIn(env), undefined);
+    for (const stage of ['plan', 'expand', 'backfill', 'contract', 'purge'] as const) {
+      const made = migrationJob(api, newRevision(api, 1), { revision: 'r', stage, attempt: 1 });
+      const isSet = stage === 'plan' || stage === 'contract';
+      assert.equal(windowIn(containerOf(made).env), isSet ? '5400s' : undefined, stage);
+    }
     const without = migrationJob(automatic, newRevision(automatic, 1), {
       revision: 'r',
       stage: 'contract',
