@@ -63,6 +63,13 @@ export function planContractWindow(context: DeliveryContext): WindowPlan {
   return canary || observation.gate?.held.Purge ? {} : { job };
 }
 
+/** The restore or purge that runs now, which contract waits for. */
+export function endingStage({ position, revisions }: DeliveryContext): 'restore' | 'purge' | undefined {
+  if (windowEnd(position) === undefined) return undefined;
+  const { restore, purge } = windowRunner(revisions, position).contract?.window ?? NO_WINDOW;
+  return restore === 'Running' ? 'restore' : purge === 'Running' ? 'purge' : undefined;
+}
+
 function planRestore(context: DeliveryContext, { name, contract }: RevisionView): WindowPlan {
   const { state, window = NO_WINDOW } = contract ?? {};
   const restoring = restoreMessage(context);

@@ -421,6 +421,26 @@ describe('plan, the window after contract', () => {
     assert.match(running.restoring ?? '', /^the restore/);
   });
 
+  it('a contract waits for a restore or purge of an earlier one that runs', () => {
+    const both = [...knownMigrations, { revision: 'newer', migrations: ['DropName1', 'Drop2'] }];
+    const stable = { stable: 'newer', previous: 'new', promotedAt, knownMigrations: both };
+    const starting = (window: Partial<WindowView>) =>
+      planFor(
+        {
+          ...{ target: 'newer', route: { weights: { newer: 100 } } },
+          position: { ...stable, contracted: windowed.contracted },
+          revisions: [{ ...over(window).revisions![1]!, ...scaledDown }, revision('newer', 3)],
+        },
+        within,
+      );
+    assert.equal(starting({}).job?.stage, 'contract');
+    for (const stage of ['restore', 'purge'] as const) {
+      const waiting = starting({ [stage]: 'Running' });
+      assert.notEqual(waiting.job?.stage, 'contract');
+      assert.match(waiting.contract?.waitingFor ?? '', new RegExp(`the ${stage} of earlier contract`));
+    }
+  });
+
   it('a revision that was aborted because it lacks a contract migration restores nothing until its retry', () => {
     const failed = { revision: 'stale', reason: 'BelowRollbackFloor', message: 'x', at: promotedAt };
     const revisions = [...over({}).revisions!, revision('stale', 3, scaledDown)];
