@@ -7,6 +7,7 @@ import { knownMigrations } from '../../../api-server/migrations/engine/known-mig
 import { lintMigrations } from '../../../api-server/migrations/engine/lint-migrations.js';
 import type { HiddenChange } from '../../../api-server/migrations/reversible/hidden-changes.js';
 import { selectRestored } from '../../../api-server/migrations/reversible/restore.js';
+import { derivedExpression } from '../../../api-server/migrations/reversible/restore-expressions.js';
 import { reversibilityOf } from '../../../api-server/migrations/reversible/reversibility.js';
 import { syncTrigger } from '../../../api-server/migrations/reversible/sync-trigger.js';
 
@@ -138,6 +139,30 @@ describe('reversibility of contract migrations', () => {
       linted?.findings.map(({ rule }) => rule),
       ['opaque'],
     );
+  });
+});
+
+describe('derivedExpression', () => {
+  const fill = (set: string, where = '') => ({ table: 't', key: 'id', set, where });
+  const derived = async (...backfills: ReturnType<typeof fill>[]) =>
+    (await derivedExpression(backfills, '"public"."t"', 'old'))?.sql;
+
+  it('reverses a backfill that copies the column of every row', async () => {
+    assert.equal(await derived(fill('new = old')), '"new"');
+    assert.equal(await derived(fill('new = old::bigint', 'new IS NULL AND old IS NOT NULL')), '"new"');
+    assert.equal(await derived(fill('new = old', 'new IS DISTINCT FROM old::text')), '"new"');
+    assert.equal(await derived(fill('other = x'), fill('new = old', 'new IS NULL OR new IS DISTINCT FROM old')), '"new"');
+  });
+
+  it('derives nothing from a backfill of some of the rows, or if another assignment reads the column', async () => {
+    const email = fill('email = old', "old LIKE '%@%'");
+    assert.equal(await derived(email, fill('phone = old', "old NOT LIKE '%@%'")), undefined);
+    assert.equal(await derived(email), undefined);
+    assert.equal(await derived(fill('new = old', 'new IS NULL AND kind IS NOT NULL')), undefined);
+    assert.equal(await derived(fill('new = old', 'NOT (new IS NULL)')), undefined);
+    assert.equal(await derived(fill('new = old'), fill('more = lower(old)')), undefined);
+    assert.equal(await derived(fill('new = old, more = old')), undefined);
+    assert.equal(await derived(fill('new = lower(old)')), undefined);
   });
 });
 
