@@ -122,12 +122,16 @@ export function withHidden(
 }
 
 /** The revision whose image runs restore and purge: the contracted one, or the stable one if its record was deleted. */
-function windowRunner(
-  revisions: readonly RevisionView[],
+export function windowRevision(
+  revisions: readonly Candidate[],
   { contracted, stable }: DeliveryPosition,
-): RevisionView {
+): string | undefined {
   const isRecorded = revisions.some(({ name }) => name === contracted?.revision);
-  return viewOf(revisions, isRecorded ? contracted!.revision : stable!);
+  return isRecorded ? contracted!.revision : stable;
+}
+
+function windowRunner(revisions: readonly RevisionView[], position: DeliveryPosition): RevisionView {
+  return viewOf(revisions, windowRevision(revisions, position)!);
 }
 
 function restored(
