@@ -31,7 +31,7 @@ export function windowEnd({ contracted }: Pick<DeliveryPosition, 'contracted'>):
 
 /** Whether a restore makes the schema support a revision that it does not support now. Until the purge. */
 export function isRestorable(all: readonly Candidate[], schema: Schema, name: string): boolean {
-  if (!schema.contracted?.done || windowEnd(schema) === undefined) return false;
+  if (!schema.contracted || windowEnd(schema) === undefined) return false;
   return (
     !canRun(all, schema, name) && canRun(all, { ...schema, contracted: restored(schema.contracted) }, name)
   );
@@ -81,15 +81,15 @@ function planRestore(context: DeliveryContext, { name, contract }: RevisionView)
   if (context.spec.paused) return { restoring: `spec.paused to be unset, which blocks ${restoring}` };
   if (state === 'Running') return { restoring: `contract to finish, before ${restoring}` };
   const job: MigrationJob = { revision: name, attempt: window.attempt, stage: 'restore' };
-  return { job: { ...job, migrations: hiddenIn(context) }, restoring };
+  return { job: { ...job, migrations: reversedIn(context) }, restoring };
 }
 
 function restoreMessage(context: DeliveryContext): string {
-  return `the restore of what ${hiddenIn(context).join(', ')} dropped, which ${context.observation.target} needs`;
+  return `the restore of what ${reversedIn(context).join(', ')} dropped, which ${context.observation.target} needs`;
 }
 
-function hiddenIn({ position }: DeliveryContext): string[] {
-  return position.contracted!.hidden!.map(({ migration }) => migration);
+function reversedIn({ position }: DeliveryContext): string[] {
+  return reversedBy(position.contracted!);
 }
 
 /** Records the end of a restore, after which contract is pending again, or of a purge. */
@@ -137,8 +137,17 @@ function windowRunner(revisions: readonly RevisionView[], position: DeliveryPosi
 function restored(
   contracted: NonNullable<DeliveryPosition['contracted']>,
 ): NonNullable<DeliveryPosition['contracted']> {
-  const { hidden = [], ...rest } = contracted;
-  const names = new Set(hidden.map(({ migration }) => migration));
-  const migrations = contracted.migrations.filter((migration) => !names.has(migration));
-  return { ...rest, migrations, restores: (contracted.restores ?? 0) + 1 };
+  const { hidden: _, unfinished: __, ...rest } = contracted;
+  const names = reversedBy(contracted);
+  const migrations = contracted.migrations.filter((migration) => !names.includes(migration));
+  // A contract that failed is not continued: it is pending again.
+  return { ...rest, migrations, done: true, restores: (contracted.restores ?? 0) + 1 };
+}
+
+/** A restore skips those of a failed contract that were not applied, and is refused if one of them is not hidden. */
+function reversedBy({
+  hidden = [],
+  unfinished = [],
+}: NonNullable<DeliveryPosition['contracted']>): string[] {
+  return [...new Set([...hidden.map(({ migration }) => migration), ...unfinished])];
 }

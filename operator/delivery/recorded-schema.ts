@@ -29,8 +29,9 @@ export function recordSchema(
   const isNew = pendingContracts(recorded).length > 0;
   const started = isNew ? startedContract(revisions, recorded, now) : recorded.contracted;
   if (started?.revision !== stable.name) return recorded;
-  const done = stable.contract.state === 'Succeeded';
-  return { ...recorded, contracted: withHidden({ ...started, ...(done ? { done } : {}) }, stable.contract) };
+  const { unfinished: _, ...finished } = started;
+  const contracted = stable.contract.state === 'Succeeded' ? { ...finished, done: true } : started;
+  return { ...recorded, contracted: withHidden(contracted, stable.contract) };
 }
 
 /** Once, for the revision being delivered: a later report of an old Job may concern an older schema. */

@@ -265,6 +265,7 @@ const deliveryPosition = z.strictObject({
       migrations: migrationNames('All contract migrations that were started.'),
       at: time('Time at which the last of them were started.'),
       done: z.boolean().optional().meta({ description: 'Whether they are finished.' }),
+      unfinished: migrationNames('Those of them that are not finished, or may not be.').optional(),
       hidden: z
         .array(
           z.strictObject({

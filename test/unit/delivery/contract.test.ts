@@ -393,13 +393,54 @@ describe('plan, the window after contract', () => {
       after,
     );
     assert.equal(purged.position.contracted?.purged, true);
+    assert.deepEqual(purged.position.contracted?.unfinished, ['Drop2']);
     const later = [{ migration: 'Drop2', until: '2026-11-23T14:00:00.000Z' }];
     const revisions = failed({ attempt: 2, hidden: later }, { state: 'Succeeded' });
     const done = planFor({ ...given, position: purged.position, revisions }, after);
     assert.deepEqual(
-      [done.position.contracted?.hidden, done.position.contracted?.purged],
-      [later, undefined],
+      [
+        done.position.contracted?.hidden,
+        done.position.contracted?.purged,
+        done.position.contracted?.unfinished,
+      ],
+      [later, undefined, undefined],
     );
+  });
+
+  it('restores what an earlier contract has hidden also while a later one runs or has failed', () => {
+    const both = [...knownMigrations, { revision: 'newer', migrations: ['DropName1', 'Drop2'] }];
+    const position = { stable: 'newer', previous: 'new', promotedAt, knownMigrations: both };
+    const undone = (state: ContractView['state'], window: Partial<WindowView> = {}) => {
+      const absent = { attempt: 1, hidden: [], restore: 'Absent', purge: 'Absent' } as const;
+      const contract = { state, hook: 'Disabled', attempt: 2, window: { ...absent, ...window } } as ContractView;
+      const revisions = [revision('old', 1, scaledDown), revision('newer', 3, { contract })];
+      const given = { revisions, position: { ...position, contracted: windowed.contracted } };
+      return planFor({ target: 'old', route: { weights: { newer: 100 } }, ...given }, within);
+    };
+    const running = undone('Running');
+    assert.deepEqual(running.position.contracted?.unfinished, ['Drop2']);
+    assert.deepEqual([running.job, running.refused], [undefined, undefined]);
+    assert.match(running.restoring ?? '', /^contract to finish, before the restore of what DropName1, Drop2/);
+    const migrations = ['DropName1', 'Drop2'];
+    assert.deepEqual(undone('Failed').job, { revision: 'newer', attempt: 1, stage: 'restore', migrations });
+    const started = undone('Failed').position;
+    const restored = planFor(
+      {
+        ...{ target: 'old', route: { weights: { newer: 100 } }, position: started },
+        revisions: [
+          revision('old', 1, scaledDown),
+          revision('newer', 3, {
+            contract: {
+              ...{ state: 'Absent', hook: 'Disabled', attempt: 2 },
+              window: { attempt: 1, hidden: [], restore: 'Succeeded', purge: 'Absent' },
+            },
+          }),
+        ],
+      },
+      within,
+    ).position;
+    const { contracted: ended, update } = restored;
+    assert.deepEqual([ended?.migrations, ended?.unfinished, ended?.done, update], [[], undefined, true, 'old']);
   });
 
   it('rejects an undo if one of the migrations that the revision does not support is not hidden, or the restore failed', () => {
