@@ -13,7 +13,7 @@ export type RestoreSpec = Readonly<Record<string, Readonly<Record<string, string
 
 export interface RestoreExpression {
   sql: string;
-  /** Unqualified columns that the expression reads. */
+  /** Unqualified columns that the expression reads; `*` for all. */
   reads: string[];
   source: 'declared' | 'derived';
 }
@@ -121,6 +121,7 @@ function columnsIn(expression: Tree): string[] {
   walk(expression, (kind, node) => {
     if (kind !== 'ColumnRef') return;
     const last = node.fields?.at(-1);
+    if (kindOf(last) === 'A_Star') found.add('*');
     if (kindOf(last) === 'String') found.add(last.String.sval);
   });
   return [...found];

@@ -171,15 +171,29 @@ describe('syncTrigger', () => {
 
   it('fires after other triggers, and quotes an expression with the tag of the body', () => {
     const { create } = syncTrigger('pcf_hidden_1_1', table, [
-      { hidden: 'h', expression: "'$sync$' || a -- comment", reads: ['a'], isNotNull: false },
+      { hidden: 'h', expression: "'$sync$' || a -- comment", reads: ['a'], readsColumnsOnly: true, isNotNull: false },
     ]);
     assert.match(create[2]!, /AS \$sync1\$[\s\S]*\('\$sync\$' \|\| a -- comment\n\)/);
     assert.match(create[3]!, /^CREATE TRIGGER "~pcf_hidden_1_1" BEFORE INSERT OR UPDATE ON public\.t /);
   });
 
+  it('compares the columns that the expression reads, or its results if it reads more than columns', () => {
+    const body = (readsColumnsOnly: boolean) =>
+      syncTrigger('n', table, [
+        { hidden: 'h', expression: 'a / b', reads: ['a', 'b'], readsColumnsOnly, isNotNull: false },
+      ]).create[2]!;
+    assert.match(
+      body(true),
+      /ELSIF NEW\."a"::text IS DISTINCT FROM OLD\."a"::text OR NEW\."b"::text IS DISTINCT FROM OLD\."b"::text THEN/,
+    );
+    assert.match(body(false), /ELSIF \(SELECT \(a \/ b\n\)::text FROM \(SELECT NEW\.\*\)/);
+  });
+
   it('handles values that a column can not store only if the column accepts NULL', () => {
     const body = (isNotNull: boolean) =>
-      syncTrigger('n', table, [{ hidden: 'h', expression: 'a', reads: ['a'], isNotNull }]).create[2]!;
+      syncTrigger('n', table, [
+        { hidden: 'h', expression: 'a', reads: ['a'], readsColumnsOnly: true, isNotNull },
+      ]).create[2]!;
     assert.match(body(false), /EXCEPTION WHEN data_exception/);
     assert.doesNotMatch(body(true), /EXCEPTION/);
   });
