@@ -1,4 +1,5 @@
 /** State of the contract of a revision, of what precedes it, and of its window, read from their Jobs. Pure. */
+import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { beforeContractKind, JobKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
@@ -10,6 +11,7 @@ import type { MigrationView } from './migration-view.js';
 import { type RecordedContract, windowView } from './window-view.js';
 
 interface ContractJobs {
+  spec: PcfApi['spec'];
   revision: string;
   /** All Jobs of the revision. */
   own: readonly Job[];
@@ -36,7 +38,7 @@ export function hookReader(
 
 /** The last contract Job counts, unless a restore has reversed it. Each has a backup of its own before it. */
 export function contractView(
-  { revision, own, promotedAt, recorded }: ContractJobs,
+  { spec, revision, own, promotedAt, recorded }: ContractJobs,
   readHook: ((name: string) => JobView) | undefined,
   read: (name: string) => JobView,
 ): Pick<MigrationView, 'contract' | 'contractError'> & Partial<MigrationView> {
@@ -44,9 +46,14 @@ export function contractView(
     .filter(({ metadata }) => metadata.labels?.[LABELS.stage] === 'contract')
     .map(({ metadata }) => attemptOf(metadata.name, revision, 'contract'));
   const last = Math.max(0, ...numbers);
-  const name = migrationJobName(revision, 'contract', last);
-  const existing = read(name);
-  const job = wasCreatedBy(existing, recorded?.restoredAt) ? absentJob(name) : existing;
+  const readAttempt = (attempt: number) => read(migrationJobName(revision, 'contract', attempt));
+  const existing = readAttempt(last);
+  const isReversed = (one: JobView) => wasCreatedBy(one, recorded?.restoredAt);
+  const before = last > 1 ? readAttempt(last - 1) : undefined;
+  const isRepetition = before?.state === 'Lost' && !isReversed(before);
+  const isRepeated =
+    existing.state === 'Lost' && !isRepetition && needsReport(spec, revision, recorded);
+  const job = isReversed(existing) || isRepeated ? absentJob(existing.name) : existing;
   const hook = readHook && hookView(revision, promotedAt, last + 1, readHook);
   const { window, isRestored, ...ended } = windowView({ revision, own, recorded, read }, job, last);
   // The hook has the next number: if it failed, it did so after the Job.
@@ -65,6 +72,16 @@ export function contractView(
     ...(latest?.error ? { contractError: latest.error } : {}),
     ...(latest && latest.state !== 'Absent' ? { stage, job: latest.name } : {}),
   };
+}
+
+/** Without the report it is unknown what a restore can reverse. A contract that is repeated has nothing to do. */
+function needsReport(
+  { migrations }: PcfApi['spec'],
+  revision: string,
+  recorded: RecordedContract | undefined,
+): boolean {
+  const hasWindow = durationMs(migrations?.contractWindow ?? '0s') > 0;
+  return hasWindow && recorded?.revision === revision && !recorded.done;
 }
 
 /** A failed backup is retried with the next number. */

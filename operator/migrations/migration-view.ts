@@ -105,7 +105,7 @@ export function migrationView(
     return newest(stage, revision, attempt ?? firstOfLost(tries), read);
   };
   const contract = contractView(
-    { revision, own, promotedAt, recorded: contracted },
+    { spec, revision, own, promotedAt, recorded: contracted },
     hookReader(spec, all, read),
     read,
   );

@@ -9,7 +9,7 @@ import { attemptOf } from './migration-job.js';
 /** The recorded contract, which shows the Jobs of earlier windows: they do not count. */
 export type RecordedContract = Pick<
   NonNullable<DeliveryPosition['contracted']>,
-  'hidden' | 'purged' | 'restoredAt' | 'purgedAt'
+  'revision' | 'done' | 'hidden' | 'purged' | 'restoredAt' | 'purgedAt'
 >;
 
 interface WindowJobs {

@@ -468,7 +468,8 @@ describe('migrationView, the window after contract', () => {
     metadata: { ...object.metadata, creationTimestamp: `2026-11-23T${time}Z` },
   });
   const at = (time: string, ...more: Parameters<typeof job>) => createdAt(job(...more), time);
-  const viewAfter = (objects: KubeObject[], contracted: RecordedContract) => {
+  const viewAfter = (objects: KubeObject[], over: Partial<RecordedContract>) => {
+    const contracted = { revision: 'api-new', ...over };
     const of = (kind: string) => objects.filter((one) => one.kind === kind);
     return migrationView(automatic, 'api-new', of('Job'), of('Pod'), { promotedAt: PROMOTED, contracted });
   };
@@ -502,6 +503,23 @@ describe('migrationView, the window after contract', () => {
     assert.equal(stage, 'restore', 'it is still what ran last');
     const second = [...earlier, at('12:00:00', 'restore', undefined, 'api-new-restore-2')];
     assert.equal(viewAfter(second, recorded).contract.window?.restore, 'Running');
+  });
+
+  it('a contract whose report was lost before it was recorded is repeated once, if there is a window', () => {
+    const lost = [job('contract', 'Complete')];
+    const windowed = pcfApi({ migrations: { ...migrations('Automatic'), contractWindow: '1h' } });
+    const contractOf = (jobs: KubeObject[], done?: boolean, api = windowed) => {
+      const contracted = { revision: 'api-new', ...(done ? { done } : {}) };
+      const { contract } = migrationView(api, 'api-new', jobs, [], { promotedAt: PROMOTED, contracted });
+      return [contract.state, contract.attempt];
+    };
+    assert.deepEqual(contractOf(lost), ['Absent', 2]);
+    assert.deepEqual(contractOf(lost, true), ['Succeeded', 2], 'it was recorded');
+    assert.deepEqual(contractOf(lost, undefined, automatic), ['Succeeded', 2], 'there is no window');
+    const again = [...lost, job('contract', undefined, 'api-new-contract-2')];
+    assert.deepEqual(contractOf(again), ['Running', 3]);
+    const twice = [...lost, job('contract', 'Complete', 'api-new-contract-2')];
+    assert.deepEqual(contractOf(twice), ['Succeeded', 3], 'the image reports nothing');
   });
 
   it('a purge counts for the window that it ended, and not for a later one', () => {
