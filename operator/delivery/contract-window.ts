@@ -76,7 +76,9 @@ function planRestore(context: DeliveryContext, { name, contract }: RevisionView)
   if (window.purge !== 'Absent') return {};
   if (window.restore === 'Failed') {
     const rejection = `${context.observation.target} does not support the schema, and ${restoring}, failed`;
-    return { refused: `${rejection}; fix the cause, then delete the Job of the restore, which is created again` };
+    return {
+      refused: `${rejection}; fix the cause, then delete the Job of the restore, which is created again`,
+    };
   }
   if (context.spec.paused) return { restoring: `spec.paused to be unset, which blocks ${restoring}` };
   if (state === 'Running') return { restoring: `contract to finish, before ${restoring}` };
@@ -104,7 +106,11 @@ export function recordWindow(
   const at = window.jobCreatedAt ?? new Date(now).toISOString();
   if (window.restore === 'Succeeded') {
     // The soak starts from scratch, if the undo is cancelled.
-    return { ...position, promotedAt: new Date(now).toISOString(), contracted: { ...restored(contracted), restoredAt: at } };
+    return {
+      ...position,
+      promotedAt: new Date(now).toISOString(),
+      contracted: { ...restored(contracted), restoredAt: at },
+    };
   }
   if (window.purge !== 'Succeeded') return position;
   return { ...position, contracted: { ...contracted, purged: true, purgedAt: at } };
@@ -145,9 +151,6 @@ function restored(
 }
 
 /** A restore skips those of a failed contract that were not applied, and is refused if one of them is not hidden. */
-function reversedBy({
-  hidden = [],
-  unfinished = [],
-}: NonNullable<DeliveryPosition['contracted']>): string[] {
+function reversedBy({ hidden = [], unfinished = [] }: NonNullable<DeliveryPosition['contracted']>): string[] {
   return [...new Set([...hidden.map(({ migration }) => migration), ...unfinished])];
 }

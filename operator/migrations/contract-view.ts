@@ -1,14 +1,24 @@
 /** State of the contract of a revision, of what precedes it, and of its window, read from their Jobs. Pure. */
+import type { MigrationReport } from '../../contract/image.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { ContractView, MigrationStage } from '../delivery/observation.js';
 import { beforeContractKind, JobKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { backupView, hookName } from './hook.js';
 import { absentJob, type Job, type JobView, wasCreatedBy } from './job-view.js';
 import { attemptOf, migrationJobName } from './migration-job.js';
-import type { MigrationView } from './migration-view.js';
 import { type RecordedContract, windowView } from './window-view.js';
+
+/** The other fields concern the Job that ran last. */
+interface ReportedContract {
+  contract: ContractView;
+  contractError?: string;
+  report?: MigrationReport;
+  stage?: MigrationStage;
+  job?: string;
+}
 
 interface ContractJobs {
   spec: PcfApi['spec'];
@@ -41,7 +51,7 @@ export function contractView(
   { spec, revision, own, promotedAt, recorded }: ContractJobs,
   readHook: ((name: string) => JobView) | undefined,
   read: (name: string) => JobView,
-): Pick<MigrationView, 'contract' | 'contractError'> & Partial<MigrationView> {
+): ReportedContract {
   const numbers = own
     .filter(({ metadata }) => metadata.labels?.[LABELS.stage] === 'contract')
     .map(({ metadata }) => attemptOf(metadata.name, revision, 'contract'));
@@ -51,8 +61,7 @@ export function contractView(
   const isReversed = (one: JobView) => wasCreatedBy(one, recorded?.restoredAt);
   const before = last > 1 ? readAttempt(last - 1) : undefined;
   const isRepetition = before?.state === 'Lost' && !isReversed(before);
-  const isRepeated =
-    existing.state === 'Lost' && !isRepetition && needsReport(spec, revision, recorded);
+  const isRepeated = existing.state === 'Lost' && !isRepetition && needsReport(spec, revision, recorded);
   const job = isReversed(existing) || isRepeated ? absentJob(existing.name) : existing;
   const hook = readHook && hookView(revision, promotedAt, last + 1, readHook);
   const { window, isRestored, ...ended } = windowView({ revision, own, recorded, read }, job, last);

@@ -43,11 +43,7 @@ export function migrationStatus(observed: Observed, plan: DeliveryPlan): Migrati
       now === 'Running' || durationMs === undefined ? undefined : `${(durationMs / 1000).toFixed(1)}s`,
     message:
       error ??
-      (wasPromoted
-        ? contractError
-        : reached === 'Running'
-          ? observed.trouble.get(revision)
-          : undefined),
+      (wasPromoted ? contractError : reached === 'Running' ? observed.trouble.get(revision) : undefined),
     waitingFor: plan.restoring ?? plan.contract?.waitingFor,
     approval: plan.approval,
     contractAt: plan.contract?.at,

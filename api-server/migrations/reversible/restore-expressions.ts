@@ -84,7 +84,8 @@ export async function derivedExpression(
   const [target, ...others] = readers;
   if (!target || others.length > 0) return undefined;
   const { name, val, where } = target;
-  if (name === column || copiedColumn(val) !== column || !testsOnlyNull(where, [name, column])) return undefined;
+  if (name === column || copiedColumn(val) !== column || !testsOnlyNull(where, [name, column]))
+    return undefined;
   return { sql: quoteIdent(name), reads: [name], source: 'derived' };
 }
 

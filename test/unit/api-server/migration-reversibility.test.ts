@@ -151,7 +151,10 @@ describe('derivedExpression', () => {
     assert.equal(await derived(fill('new = old')), '"new"');
     assert.equal(await derived(fill('new = old::bigint', 'new IS NULL AND old IS NOT NULL')), '"new"');
     assert.equal(await derived(fill('new = old', 'new IS DISTINCT FROM old::text')), '"new"');
-    assert.equal(await derived(fill('other = x'), fill('new = old', 'new IS NULL OR new IS DISTINCT FROM old')), '"new"');
+    assert.equal(
+      await derived(fill('other = x'), fill('new = old', 'new IS NULL OR new IS DISTINCT FROM old')),
+      '"new"',
+    );
   });
 
   it('derives nothing from a backfill of some of the rows, or if another assignment reads the column', async () => {
@@ -171,7 +174,13 @@ describe('syncTrigger', () => {
 
   it('fires after other triggers, and quotes an expression with the tag of the body', () => {
     const { create } = syncTrigger('pcf_hidden_1_1', table, [
-      { hidden: 'h', expression: "'$sync$' || a -- comment", reads: ['a'], readsColumnsOnly: true, isNotNull: false },
+      {
+        hidden: 'h',
+        expression: "'$sync$' || a -- comment",
+        reads: ['a'],
+        readsColumnsOnly: true,
+        isNotNull: false,
+      },
     ]);
     assert.match(create[2]!, /AS \$sync1\$[\s\S]*\('\$sync\$' \|\| a -- comment\n\)/);
     assert.match(create[3]!, /^CREATE TRIGGER "~pcf_hidden_1_1" BEFORE INSERT OR UPDATE ON public\.t /);

@@ -412,7 +412,12 @@ describe('plan, the window after contract', () => {
     const position = { stable: 'newer', previous: 'new', promotedAt, knownMigrations: both };
     const undone = (state: ContractView['state'], window: Partial<WindowView> = {}) => {
       const absent = { attempt: 1, hidden: [], restore: 'Absent', purge: 'Absent' } as const;
-      const contract = { state, hook: 'Disabled', attempt: 2, window: { ...absent, ...window } } as ContractView;
+      const contract = {
+        state,
+        hook: 'Disabled',
+        attempt: 2,
+        window: { ...absent, ...window },
+      } as ContractView;
       const revisions = [revision('old', 1, scaledDown), revision('newer', 3, { contract })];
       const given = { revisions, position: { ...position, contracted: windowed.contracted } };
       return planFor({ target: 'old', route: { weights: { newer: 100 } }, ...given }, within);
@@ -440,7 +445,10 @@ describe('plan, the window after contract', () => {
       within,
     ).position;
     const { contracted: ended, update } = restored;
-    assert.deepEqual([ended?.migrations, ended?.unfinished, ended?.done, update], [[], undefined, true, 'old']);
+    assert.deepEqual(
+      [ended?.migrations, ended?.unfinished, ended?.done, update],
+      [[], undefined, true, 'old'],
+    );
   });
 
   it('rejects an undo if one of the migrations that the revision does not support is not hidden, or the restore failed', () => {
@@ -457,7 +465,10 @@ describe('plan, the window after contract', () => {
   it('an undo that waits is not rejected', () => {
     const paused = planFor(over({}, undo), within, { paused: true });
     assert.deepEqual([paused.job, paused.refused], [undefined, undefined]);
-    assert.match(paused.restoring ?? '', /^spec.paused to be unset, which blocks the restore of what DropName1/);
+    assert.match(
+      paused.restoring ?? '',
+      /^spec.paused to be unset, which blocks the restore of what DropName1/,
+    );
     const running = planFor(over({ restore: 'Running' }, undo), within, { paused: true });
     assert.match(running.restoring ?? '', /^the restore/);
   });

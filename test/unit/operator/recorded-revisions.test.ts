@@ -48,7 +48,9 @@ describe('recorded revisions', () => {
     const hidden = [{ migration: 'Drop2', until: '2026-11-24T10:00:00.000Z' }];
     const contracted = { revision: 'r2', number: 2, migrations: ['Drop2'], at: '', done: true, hidden };
     assert.deepEqual(recordedNames({ stable: 'r12', contracted }, 1), ['r12', 'r2']);
-    assert.deepEqual(recordedNames({ stable: 'r12', contracted: { ...contracted, purged: true } }, 1), ['r12']);
+    assert.deepEqual(recordedNames({ stable: 'r12', contracted: { ...contracted, purged: true } }, 1), [
+      'r12',
+    ]);
   });
 
   it('do not include other revisions, which are deleted', () => {

@@ -113,7 +113,12 @@ describe('status with a restore or purge of a revision that is no longer stable'
       ['api-new', viewWith({})],
     ]);
     const observed = { ...none, migrations, delivery: { ...none.delivery, position, revisions } } as Observed;
-    const plan = { position, replicas: {}, decisions: [], restoring: 'the restore' } as unknown as DeliveryPlan;
+    const plan = {
+      position,
+      replicas: {},
+      decisions: [],
+      restoring: 'the restore',
+    } as unknown as DeliveryPlan;
     return { observed, plan };
   };
 
