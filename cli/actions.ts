@@ -140,7 +140,7 @@ async function planUndo(access: ClusterAccess, name: string, to?: string): Promi
   const api = await getPcfApi(access, name);
   const recorded = await recordedRevisions(access, name);
   const revision = choose(api, recorded, to);
-  const restore = restoreFor(api, recorded, revision, Date.now());
+  const restore = restoreFor(api, recorded, revision);
   if (!restore) refuseBelowFloor(api, recorded, revision);
   const current = currentOf(api, recorded);
   refuseSecretsAlone(api, revision, current);

@@ -15,10 +15,9 @@ export function restoreFor(
   { status }: PcfApi,
   revisions: readonly Revision[],
   to: Revision,
-  now: number,
 ): RestoreView | undefined {
   const position = status?.delivery ?? {};
-  if (!isRestorable(revisions, position, to.name, now)) return undefined;
+  if (!isRestorable(revisions, position, to.name)) return undefined;
   const hidden = position.contracted?.hidden ?? [];
   const migrations = hidden.map(({ migration }) => migration);
   return {

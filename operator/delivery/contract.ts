@@ -1,6 +1,7 @@
 /** Contract: runs after the promotion and the soak, once no pod is left that needs what it removes. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { type DeliveryContext, withPosition } from './context.js';
+import { endingStage } from './contract-window.js';
 import type { ContractView, MigrationJob } from './observation.js';
 import { canRunAfter, pendingContracts, startedContract } from './rollback-floor.js';
 import { type Finding, firstFinding, type Rule } from './rule-chain.js';
@@ -29,6 +30,7 @@ type ContractReason =
   | 'DeliveryInProgress'
   | 'PromotionUnrecorded'
   | 'TargetChanged'
+  | 'WindowEnding'
   | 'Soaking'
   | 'WindowClosed'
   | 'JobFailed'
@@ -42,6 +44,7 @@ type ContractRule = Rule<ContractContext, ContractFinding>;
 const rules: readonly ContractRule[] = [
   paused,
   deliveryInProgress,
+  windowEnding,
   soaking,
   windowClosed,
   jobFailed,
@@ -109,6 +112,13 @@ function deliveryInProgress(context: ContractContext): ContractFinding | undefin
     return { reason: 'PromotionUnrecorded', message: 'the promotion to be recorded' };
   if (observation.target === position.stable) return undefined;
   return { reason: 'TargetChanged', message: `the spec to describe ${position.stable} again` };
+}
+
+/** The result of the Job decides which contract migrations are pending. */
+function windowEnding(context: ContractContext): ContractFinding | undefined {
+  const stage = endingStage(context);
+  if (!stage) return undefined;
+  return { reason: 'WindowEnding', message: `the ${stage} of earlier contract migrations to finish` };
 }
 
 function soaking({ soakLeftMs, position, spec }: ContractContext): ContractFinding | undefined {

@@ -37,12 +37,14 @@ export interface ContractView {
 
 /** State of the window after a contract. After a restore, the state of the contract is Absent. */
 export interface WindowView {
-  /** Number of its Jobs. */
+  /** Number of its next Job. */
   attempt: number;
   /** What the contract has hidden, as reported by its Job. */
   hidden: NonNullable<NonNullable<DeliveryPosition['contracted']>['hidden']>;
   restore: JobState;
   purge: JobState;
+  /** Creation of the Job of restore or purge that succeeded, by the clock of the API server. */
+  jobCreatedAt?: string;
 }
 
 /** Why a revision can't be delivered. */

@@ -60,7 +60,9 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
     ...(contract.waitingFor ? { contract: { waitingFor: contract.waitingFor, at: contract.at } } : {}),
     approval: requiredApproval(context) ?? contract.approval,
     ...(window.restoring ? { restoring: window.restoring } : {}),
-    refused: window.restoring ? undefined : belowFloorMessage(revisions, position, observation.target),
+    refused: window.restoring
+      ? undefined
+      : (window.refused ?? belowFloorMessage(revisions, position, observation.target)),
     schemaInUse: schemaInUse(context),
     replicas: { ...outgoing.replicas, ...running.replicas },
     route,

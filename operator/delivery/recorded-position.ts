@@ -30,9 +30,19 @@ export function recordedAt({ stable, failed, knownMigrations = [] }: DeliveryPos
 /** The observed position with the latest recorded contract: an old status must not lower the rollback floor. */
 export function withRecordedContract({ position, revisions }: Observation): DeliveryPosition {
   const { contracted: known } = position;
-  const recorded = revisions.flatMap(({ record }) => record?.contracted ?? []);
-  const contracted = recorded.reduce<Contracted>(later, known);
+  const contracted = latestContract(
+    known,
+    revisions.map(({ record }) => record),
+  );
   return contracted === known ? position : { ...position, contracted };
+}
+
+/** The latest of the contracts in `status.delivery` and in the records of the revisions. */
+export function latestContract(
+  known: Contracted,
+  records: readonly (PositionRecord | undefined)[],
+): Contracted {
+  return records.flatMap((record) => record?.contracted ?? []).reduce<Contracted>(later, known);
 }
 
 /** Each record lists all contract migrations that were started and not restored so far. */

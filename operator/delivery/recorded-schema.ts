@@ -22,13 +22,16 @@ export function recordSchema(
   const migrations = recordBackfill(observation, recordKnownMigrations(observation, position));
   const known = recordSchemaCheck(observation, migrations);
   const recorded = { ...position, knownMigrations: known.length > 0 ? known : undefined };
+  // The contract Jobs were observed before the record of the restore.
+  if (position.contracted?.restores !== recordedPosition.contracted?.restores) return recorded;
   const stable = revisions.find(({ name }) => name === position.stable);
   if (!stable?.contract || stable.contract.state === 'Absent') return recorded;
   const isNew = pendingContracts(recorded).length > 0;
   const started = isNew ? startedContract(revisions, recorded, now) : recorded.contracted;
   if (started?.revision !== stable.name) return recorded;
-  const done = stable.contract.state === 'Succeeded';
-  return { ...recorded, contracted: withHidden({ ...started, ...(done ? { done } : {}) }, stable.contract) };
+  const { unfinished: _, ...finished } = started;
+  const contracted = stable.contract.state === 'Succeeded' ? { ...finished, done: true } : started;
+  return { ...recorded, contracted: withHidden(contracted, stable.contract) };
 }
 
 /** Once, for the revision being delivered: a later report of an old Job may concern an older schema. */

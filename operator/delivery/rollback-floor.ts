@@ -92,12 +92,17 @@ export function startedContract(
 ): Contracted {
   const revision = position.stable!;
   const { number = 0, image } = viewOf(revisions, revision);
-  const migrations = [...(position.contracted?.migrations ?? []), ...pendingContracts(position)];
+  const pending = pendingContracts(position);
+  const migrations = [...(position.contracted?.migrations ?? []), ...pending];
+  const earlier = position.contracted?.done ? [] : (position.contracted?.unfinished ?? []);
   const at = new Date(now).toISOString();
-  const { restores, hidden, purged } = position.contracted ?? {};
+  const { restores, restoredAt, purgedAt, hidden, purged } = position.contracted ?? {};
   return {
     ...{ revision, number, ...(image ? { image } : {}), migrations, at },
+    unfinished: [...earlier, ...pending],
     ...(restores ? { restores } : {}),
+    ...(restoredAt ? { restoredAt } : {}),
+    ...(purgedAt ? { purgedAt } : {}),
     // The window of an earlier contract.
     ...(hidden && !purged ? { hidden } : {}),
   };

@@ -14,6 +14,17 @@ export interface JobView {
   error?: string;
   /** Number of failed runs. */
   failures: number;
+  /** Time of its creation according to the API server. */
+  createdAt?: string;
+}
+
+/** Whether it was created at that time or earlier, both by the clock of the API server. */
+export function wasCreatedBy({ createdAt }: JobView, time: string | undefined): boolean {
+  return createdAt !== undefined && time !== undefined && Date.parse(createdAt) <= Date.parse(time);
+}
+
+export function absentJob(name: string): JobView {
+  return { name, state: 'Absent', failures: 0 };
 }
 
 export interface Job extends KubeObject {
@@ -49,12 +60,17 @@ export function jobView(
   live: LiveReports = () => undefined,
 ): JobView {
   const job = jobs.find(({ metadata }) => metadata.name === name);
-  if (!job) return { name, state: 'Absent', failures: 0 };
+  if (!job) return absentJob(name);
   const own = pods.filter((pod) => isPodOf(job, pod));
   const isComplete = trueCondition(job, 'Complete') !== undefined;
   const last = lastRun(own, isComplete);
   const report = parseReport(last?.message);
-  const base = { name, failures: job.status?.failed ?? 0, ...(report ? { report } : {}) };
+  const createdAt = job.metadata.creationTimestamp;
+  const base = {
+    ...{ name, failures: job.status?.failed ?? 0 },
+    ...(createdAt ? { createdAt } : {}),
+    ...(report ? { report } : {}),
+  };
   if (isComplete) {
     if (last) return { ...base, state: 'Succeeded' };
     // A pod that still runs according to the cache will report later.

@@ -20,6 +20,11 @@ export function migrationJobName(revision: string, stage: MigrationStage, attemp
   return attempt > 1 ? `${revision}-${stage}-${attempt}` : `${revision}-${stage}`;
 }
 
+/** The number in the name of a migration Job. */
+export function attemptOf(name: string, revision: string, stage: MigrationStage): number {
+  return Number(name.slice(`${revision}-${stage}-`.length)) || 1;
+}
+
 const ARGUMENTS: Record<
   Exclude<MigrationStage, 'hook'>,
   (migrations: readonly string[]) => readonly string[]
@@ -44,7 +49,7 @@ export function migrationJob(
     ...container,
     name: MIGRATION_CONTAINER,
     args: [...ARGUMENTS[stage](migrations)],
-    env: [...withSettings(api, container.env), ...(stage === 'expand' ? schemaCheckEnv(api) : [])],
+    env: [...withSettings(api, stage, container.env), ...(stage === 'expand' ? schemaCheckEnv(api) : [])],
   });
   return stageJob(api, migrationJobName(revision.name, stage, attempt), revision, stage, template);
 }
@@ -52,13 +57,15 @@ export function migrationJob(
 /** Name of the container whose log and termination message are read. */
 export const MIGRATION_CONTAINER = 'migrate';
 
-/** Without a window its variable is not set: an older image rejects unknown settings. */
-function withSettings({ spec }: PcfApi, env: Container['env']): Container['env'] {
+/** The stages that report or run contract migrations: an older image, as of an undo, rejects unknown settings. */
+const WITH_WINDOW: readonly MigrationStage[] = ['plan', 'contract'];
+
+function withSettings({ spec }: PcfApi, stage: MigrationStage, env: Container['env']): Container['env'] {
   const { lockTimeout, contractWindow } = spec.migrations ?? {};
   const windowMs = durationMs(contractWindow ?? '0s');
   const settings = [
     ...(lockTimeout ? [{ name: ENV.migrationsLockTimeout, value: `${durationMs(lockTimeout)}ms` }] : []),
-    ...(windowMs > 0
+    ...(windowMs > 0 && WITH_WINDOW.includes(stage)
       ? [{ name: ENV.migrationsContractWindow, value: `${Math.ceil(windowMs / 1000)}s` }]
       : []),
   ];

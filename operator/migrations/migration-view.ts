@@ -3,13 +3,13 @@ import type { MigrationReport, SchemaCheck } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { BackfillStatus } from '../api/v1alpha1/status.js';
 import type { ContractView, MigrationStage, MigrationState } from '../delivery/observation.js';
-import { beforeContractKind, JobKind } from '../resources/kinds.js';
+import { JobKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import { backupView, hookName } from './hook.js';
+import { contractView, hookReader } from './contract-view.js';
 import { type Job, type JobView, jobView, type LiveReports, type PodLike } from './job-view.js';
-import { migrationJobName } from './migration-job.js';
-import { windowView } from './window-view.js';
+import { attemptOf, migrationJobName } from './migration-job.js';
+import type { RecordedContract } from './window-view.js';
 
 export interface MigrationView {
   /** State of expand and backfill together. */
@@ -57,6 +57,7 @@ export interface Delivery {
   promotedAt?: string;
   /** The recorded part of its reports: the reports themselves may no longer exist. */
   recorded?: { backfill?: boolean; backfilled?: boolean; progress?: BackfillStatus };
+  contracted?: RecordedContract;
   live?: LiveReports;
 }
 
@@ -70,7 +71,7 @@ export function migrationView(
   revision: string,
   jobs: readonly KubeObject[],
   pods: readonly KubeObject[],
-  { attempt, rerunMigrations, promotedAt, recorded, live }: Delivery = {},
+  { attempt, rerunMigrations, promotedAt, recorded, contracted, live }: Delivery = {},
 ): MigrationView {
   const mode = spec.migrations?.mode ?? 'Automatic';
   const none: ContractView = { state: 'Absent', hook: 'Disabled', attempt: 1 };
@@ -103,7 +104,11 @@ export function migrationView(
     if (last && isDone) return { ...last, state: 'Succeeded', attempt: attempt ?? last.attempt };
     return newest(stage, revision, attempt ?? firstOfLost(tries), read);
   };
-  const contract = contractView(revision, named('contract'), hookReader(spec, all, read), promotedAt, read);
+  const contract = contractView(
+    { spec, revision, own, promotedAt, recorded: contracted },
+    hookReader(spec, all, read),
+    read,
+  );
   const before = preparedView(find, mode === 'Manual', recorded);
   const { report } = contract;
   const applied = report ? [...before.applied, ...report.applied] : before.applied;
@@ -212,57 +217,6 @@ function reportedMigrations(report: MigrationReport | undefined): Partial<Prepar
   return { contracts: report.contracts ?? [], ahead: report.ahead ?? [] };
 }
 
-/** Reads the state of the hook object of a name; undefined if the spec has no hook. */
-function hookReader(
-  { migrations }: PcfApi['spec'],
-  objects: readonly KubeObject[],
-  read: (name: string) => JobView,
-): ((name: string) => JobView) | undefined {
-  if (!migrations?.beforeContract) return undefined;
-  const { kind } = beforeContractKind(migrations.beforeContract);
-  if (kind === JobKind.kind) return read;
-  const isOf = (object: KubeObject, name: string) => object.kind === kind && object.metadata.name === name;
-  return (name) =>
-    backupView(
-      name,
-      objects.find((object) => isOf(object, name)),
-    );
-}
-
-/** The last contract Job counts. Each has a backup of its own before it. */
-function contractView(
-  revision: string,
-  contractJobs: readonly Job[],
-  readHook: ((name: string) => JobView) | undefined,
-  promotedAt: string | undefined,
-  read: (name: string) => JobView,
-): Pick<MigrationView, 'contract' | 'contractError'> & Partial<MigrationView> {
-  const last = Math.max(
-    0,
-    ...contractJobs.map(({ metadata }) => attemptOf(metadata.name, revision, 'contract')),
-  );
-  const job = read(migrationJobName(revision, 'contract', last));
-  const hook = readHook && hookView(revision, promotedAt, last + 1, readHook);
-  const { window, ...ended } = windowView(revision, job, Math.max(1, last), read);
-  const isRestored = window?.restore === 'Succeeded';
-  // The hook has the next number: if it failed, it did so after the Job.
-  const isHooks = hook?.state === 'Failed' || hook?.state === 'Running' || job.state === 'Absent';
-  const latest = ended.job && !(isHooks && isRestored) ? ended.job : isHooks ? hook : job;
-  const stage = latest === ended.job ? ended.stage : latest === job ? 'contract' : 'hook';
-  const report = ended.job?.report ?? job.report;
-  return {
-    contract: {
-      state: isRestored ? 'Absent' : job.state === 'Lost' ? 'Succeeded' : job.state,
-      hook: !hook ? 'Disabled' : hook.state === 'Lost' ? 'Succeeded' : hook.state,
-      attempt: hook?.attempt ?? last + 1,
-      ...(window ? { window } : {}),
-    },
-    ...(report ? { report } : {}),
-    ...(latest?.error ? { contractError: latest.error } : {}),
-    ...(latest && latest.state !== 'Absent' ? { stage, job: latest.name } : {}),
-  };
-}
-
 /** Only the fields of the status: an image may report more. */
 function progressOf(report: MigrationReport | undefined): BackfillStatus | undefined {
   if (!report?.backfill) return undefined;
@@ -272,21 +226,4 @@ function progressOf(report: MigrationReport | undefined): BackfillStatus | undef
     ...(secondsLeft == null ? {} : { secondsLeft: Math.round(secondsLeft) }),
     ...(cancelled ? { cancelled } : {}),
   };
-}
-
-function attemptOf(name: string, revision: string, stage: MigrationStage): number {
-  return Number(name.slice(`${revision}-${stage}-`.length)) || 1;
-}
-
-/** A failed backup is retried with the next number. */
-function hookView(
-  revision: string,
-  promotedAt: string | undefined,
-  first: number,
-  read: (name: string) => JobView,
-): JobView & { attempt: number } {
-  const hook = read(hookName(revision, promotedAt, first));
-  if (hook.state !== 'Failed') return { ...hook, attempt: first };
-  const next = hookView(revision, promotedAt, first + 1, read);
-  return next.state === 'Absent' ? { ...hook, attempt: first + 1 } : next;
 }

@@ -1,6 +1,7 @@
 /** The objects that must exist according to a plan, and those that must be deleted. */
 import { isAnalysisJob } from '../analysis/job-object.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { windowEnd } from '../delivery/contract-window.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { MigrationJob, MigrationStage } from '../delivery/observation.js';
 import { recordedAt, recordOf } from '../delivery/plan.js';
@@ -214,7 +215,7 @@ function isRoute(type: ResourceType): boolean {
 
 /** Revisions in use, targets of an undo or a retry, and the newest up to `revisionHistoryLimit`. */
 export function recordedRevisions(observed: Observed): string[] {
-  const { stable, update, previous, failed } = observed.delivery.position;
+  const { stable, update, previous, failed, contracted } = observed.delivery.position;
   const newestFirst = [...observed.revisions.values()]
     .sort((a, b) => b.number - a.number)
     .map(({ name }) => name);
@@ -224,6 +225,8 @@ export function recordedRevisions(observed: Observed): string[] {
     update,
     previous,
     failed?.revision,
+    // Its image runs the restore or the purge.
+    ...(windowEnd(observed.delivery.position) === undefined ? [] : [contracted?.revision]),
     ...observed.delivery.revisions.filter((r) => r.replicas > 0).map((r) => r.name),
   ];
   return [

@@ -6,6 +6,7 @@ import { ENV } from '../../contract/image.js';
 import { horizontalScaling, replicasChosenBy } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Reason } from '../api/v1alpha1/reasons.js';
+import { windowRevision } from '../delivery/contract-window.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { RevisionView } from '../delivery/observation.js';
 import { allFindings, type Finding, type Rule } from '../delivery/rule-chain.js';
@@ -45,6 +46,7 @@ const rules: readonly IssueRule[] = [
   stableUnavailable,
   stableNotReady,
   podsNotCreated,
+  windowFailed,
   contractFailed,
   componentUnavailable,
   crdMissing,
@@ -113,14 +115,6 @@ function podsNotCreated({ observed: { uncreated } }: IssueInput): Issue | undefi
 function contractFailed({ observed: { api, delivery, migrations } }: IssueInput): Issue | undefined {
   const { stable = '', promotedAt } = delivery.position;
   const { contract, contractError } = migrations.get(stable) ?? {};
-  const { restore, purge } = contract?.window ?? {};
-  const ended = restore === 'Failed' ? 'restore' : purge === 'Failed' ? 'purge' : undefined;
-  if (ended) {
-    return {
-      reason: 'ContractFailed',
-      message: `the ${ended} of the contract migrations of ${stable} failed: ${contractError}; fix it, then delete its Job, which is created again`,
-    };
-  }
   const isFailed = contract?.state === 'Failed' || contract?.hook === 'Failed';
   if (!isFailed || !promotedAt) return undefined;
   const isHook = contract.hook === 'Failed';
@@ -128,6 +122,19 @@ function contractFailed({ observed: { api, delivery, migrations } }: IssueInput)
   return {
     reason: isHook ? 'BeforeContractFailed' : 'ContractFailed',
     message: `${what} of ${stable} failed: ${contractError}; fix it, then: kubectl pcf migrate approve ${api.metadata.name}`,
+  };
+}
+
+/** A restore or purge that failed. Another revision may have been promoted since the contract. */
+function windowFailed({ observed: { delivery, migrations } }: IssueInput): Issue | undefined {
+  const revision = windowRevision(delivery.revisions, delivery.position) ?? '';
+  const { contract, contractError, job } = migrations.get(revision) ?? {};
+  const { restore, purge } = contract?.window ?? {};
+  const stage = restore === 'Failed' ? 'restore' : purge === 'Failed' ? 'purge' : undefined;
+  if (!stage) return undefined;
+  return {
+    reason: 'ContractFailed',
+    message: `the ${stage} of the contract migrations of ${revision} failed: ${contractError}; fix it, then delete Job ${job}, which is created again`,
   };
 }
 

@@ -1,7 +1,7 @@
 /** The status of the database schema: the state of migrations, what they wait for, and the rollback floor. */
 import type { MigrationReport } from '../../contract/image.js';
 import type { MigrationStatus } from '../api/v1alpha1/status.js';
-import { windowEnd } from '../delivery/contract-window.js';
+import { windowEnd, windowRevision } from '../delivery/contract-window.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { isMigrated } from '../delivery/plan.js';
 import { rollbackFloor } from '../delivery/rollback-floor.js';
@@ -11,16 +11,18 @@ import type { Observed } from './observed.js';
 
 export function migrationStatus(observed: Observed, plan: DeliveryPlan): MigrationStatus | undefined {
   const { update, failed, stable, contracted } = plan.position;
-  const revision = update ?? failed?.revision ?? stable;
+  const ending = endingRevision(observed, plan);
+  const revision = update ?? failed?.revision ?? ending ?? stable;
+  // They were migrated before their promotion, even if their Jobs are deleted.
+  const wasPromoted = revision === stable || revision === ending;
   const view = revision ? observed.migrations.get(revision) : undefined;
   if (!revision || !view) return undefined;
   const { state, report, error, contractError, contract, durationMs, applied, progress } = view;
   const { hook, window } = contract;
   const runs = [contract.state, hook, window?.restore, window?.purge].includes('Running');
-  const contracting = revision === stable && runs;
+  const contracting = wasPromoted && runs;
   const floor = rollbackFloor(observed.delivery.revisions, plan.position);
-  // The stable revision was migrated before its promotion, even if its Jobs are deleted.
-  const reached = contracting ? 'Running' : revision === stable && state === 'Pending' ? 'Succeeded' : state;
+  const reached = contracting ? 'Running' : wasPromoted && state === 'Pending' ? 'Succeeded' : state;
   const isWaiting = reached === 'Running' && view.job !== undefined && observed.withoutPod.has(view.job);
   const now = isWaiting ? 'Pending' : reached;
   return compact({
@@ -41,11 +43,7 @@ export function migrationStatus(observed: Observed, plan: DeliveryPlan): Migrati
       now === 'Running' || durationMs === undefined ? undefined : `${(durationMs / 1000).toFixed(1)}s`,
     message:
       error ??
-      (revision === stable
-        ? contractError
-        : reached === 'Running'
-          ? observed.trouble.get(revision)
-          : undefined),
+      (wasPromoted ? contractError : reached === 'Running' ? observed.trouble.get(revision) : undefined),
     waitingFor: plan.restoring ?? plan.contract?.waitingFor,
     approval: plan.approval,
     contractAt: plan.contract?.at,
@@ -61,6 +59,14 @@ export function migrationStatus(observed: Observed, plan: DeliveryPlan): Migrati
           })
         : undefined,
   });
+}
+
+/** The revision whose image runs a restore or purge now, or has failed to; it need not be the stable one. */
+function endingRevision({ delivery, migrations }: Observed, { position }: DeliveryPlan): string | undefined {
+  const revision = windowRevision(delivery.revisions, position);
+  const { restore, purge } = migrations.get(revision ?? '')?.contract.window ?? {};
+  const isEnding = [restore, purge].some((state) => state === 'Running' || state === 'Failed');
+  return isEnding ? revision : undefined;
 }
 
 function windowOf(position: DeliveryPlan['position']): MigrationStatus['window'] {

@@ -2,6 +2,7 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { Failure, RevisionView, RouteView } from '../delivery/observation.js';
+import { latestContract } from '../delivery/recorded-position.js';
 import type { LiveReports } from '../migrations/job-view.js';
 import { runsOf } from '../migrations/live-reports.js';
 import { type MigrationView, migrationView } from '../migrations/migration-view.js';
@@ -71,7 +72,8 @@ export function observe(
     }),
   );
   const uncreated = uncreatedPods(caches.ownedBy(DeploymentKind, api), withoutPod);
-  const migrations = migrationsOf(api, revisions, caches, pods, live, uncreated);
+  const contracted = latestContract(position.contracted, [...records.values()]);
+  const migrations = migrationsOf({ api, contracted }, revisions, caches, pods, live, uncreated);
   const missing = missingSecrets(api, secret);
   const living = livingPods(pods);
   const views = [...revisions.keys()].map((name): RevisionView => {
@@ -155,7 +157,7 @@ function autoscalerOf(object: KubeObject): Autoscaler {
 }
 
 function migrationsOf(
-  api: PcfApi,
+  { api, contracted }: { api: PcfApi; contracted: DeliveryPosition['contracted'] },
   revisions: Map<string, Revision>,
   caches: ClusterView,
   pods: Pod[],
@@ -172,6 +174,7 @@ function migrationsOf(
       rerunMigrations: name === update && rerunMigrations,
       promotedAt,
       recorded: recordedOf(name),
+      contracted,
       live,
     });
   return new Map(

@@ -2,6 +2,7 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Reason } from '../api/v1alpha1/reasons.js';
 import type { Phase } from '../api/v1alpha1/status.js';
+import { windowRevision } from '../delivery/contract-window.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { RevisionView } from '../delivery/observation.js';
 import { isMigrated } from '../delivery/plan.js';
@@ -93,7 +94,8 @@ function providerMissing({ observed, since }: SummaryInput): Summary | undefined
 function restoring({ observed, plan }: SummaryInput): Summary | undefined {
   if (!plan.restoring) return undefined;
   const { stable = '' } = plan.position;
-  const { contractError } = observed.migrations.get(stable) ?? {};
+  const runner = windowRevision(observed.delivery.revisions, plan.position) ?? '';
+  const { contractError } = observed.migrations.get(runner) ?? {};
   return {
     phase: 'Migrating',
     reason: 'Migrating',

@@ -87,8 +87,16 @@ class HidePlanner {
       object: title,
     });
     if (expression && !row.isGenerated) {
-      synced.push({ hidden, expression: expression.sql, reads: expression.reads, isNotNull: row.isNotNull });
+      const { sql, reads } = expression;
+      const readsColumnsOnly = await this.#areColumns(relation.oid, reads);
+      synced.push({ hidden, expression: sql, reads, readsColumnsOnly, isNotNull: row.isNotNull });
     }
+  }
+
+  /** Not so for a reference to the whole row, or to a column of a subquery. */
+  async #areColumns(relation: catalog.RelationRow['oid'], names: readonly string[]): Promise<boolean> {
+    for (const name of names) if (!(await catalog.readColumn(this.query, relation, name))) return false;
+    return names.length > 0;
   }
 
   /** The cast is that of an assignment, so the server reports an expression of a wrong type. */

@@ -13,7 +13,7 @@ export type RestoreSpec = Readonly<Record<string, Readonly<Record<string, string
 
 export interface RestoreExpression {
   sql: string;
-  /** Unqualified columns that the expression reads. */
+  /** Unqualified columns that the expression reads; `*` for all. */
   reads: string[];
   source: 'declared' | 'derived';
 }
@@ -66,23 +66,44 @@ export function quoteTable(table: string): string {
 
 /**
  * A backfill that copies the old column, `new = old` or `new = old::type`, has the reverse `old = new`: renames and
- * changes of a type need no declaration.
+ * changes of a type need no declaration. Undefined if another assignment reads the column, or if the backfill copies
+ * only some of the rows: then `new` has only a part of what `old` had.
  */
 export async function derivedExpression(
   backfills: readonly BackfillSpec[],
   table: string,
   column: string,
 ): Promise<RestoreExpression | undefined> {
-  for (const { table: filled, set } of backfills) {
-    const sql = `UPDATE ${filled} SET ${set}`;
-    const [update] = await statementsOf(sql).catch(() => []); // reported by the lint
-    if (update?.kind !== 'UpdateStmt' || update.body.relation.relname !== unqualified(table)) continue;
-    for (const { ResTarget: target } of update.body.targetList ?? []) {
-      if (copiedColumn(target?.val) !== column || target.name === column) continue;
-      return { sql: quoteIdent(target.name), reads: [target.name], source: 'derived' };
-    }
-  }
-  return undefined;
+  const updates = await Promise.all(backfills.map(parsedUpdate));
+  const readers = updates
+    .filter((update) => update?.relation.relname === unqualified(table))
+    .flatMap((update) =>
+      (update.targetList ?? []).map(({ ResTarget }: Tree) => ({ ...ResTarget, where: update.whereClause })),
+    )
+    .filter(({ val }) => columnsIn(val).includes(column));
+  const [target, ...others] = readers;
+  if (!target || others.length > 0) return undefined;
+  const { name, val, where } = target;
+  if (name === column || copiedColumn(val) !== column || !testsOnlyNull(where, [name, column]))
+    return undefined;
+  return { sql: quoteIdent(name), reads: [name], source: 'derived' };
+}
+
+async function parsedUpdate({ table, set, where }: BackfillSpec): Promise<Tree> {
+  const sql = `UPDATE ${table} SET ${set}\n${where ? `WHERE ${where}` : ''}`;
+  const [update] = await statementsOf(sql).catch(() => []); // reported by the lint
+  return update?.kind === 'UpdateStmt' ? update.body : undefined;
+}
+
+/** Whether a condition only finds the rows that are not copied yet, by `IS [NOT] NULL` and `IS DISTINCT FROM`. */
+function testsOnlyNull(where: Tree, columns: readonly string[]): boolean {
+  if (!where) return true;
+  const { BoolExpr: combined, NullTest: test, A_Expr: comparison } = where;
+  const isOneOf = (value: Tree) => columns.includes(copiedColumn(value) ?? '');
+  if (combined && combined.boolop !== 'NOT_EXPR')
+    return combined.args.every((part: Tree) => testsOnlyNull(part, columns));
+  if (test) return isOneOf(test.arg);
+  return comparison?.kind === 'AEXPR_DISTINCT' && isOneOf(comparison.lexpr) && isOneOf(comparison.rexpr);
 }
 
 function unqualified(table: string): string {
@@ -101,6 +122,7 @@ function columnsIn(expression: Tree): string[] {
   walk(expression, (kind, node) => {
     if (kind !== 'ColumnRef') return;
     const last = node.fields?.at(-1);
+    if (kindOf(last) === 'A_Star') found.add('*');
     if (kindOf(last) === 'String') found.add(last.String.sval);
   });
   return [...found];

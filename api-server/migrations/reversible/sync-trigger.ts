@@ -9,6 +9,8 @@ export interface SyncedColumn {
   expression: string;
   /** Columns that the expression reads. */
   reads: string[];
+  /** Whether `reads` are columns of the table, and all that it depends on. */
+  readsColumnsOnly: boolean;
   isNotNull: boolean;
 }
 
@@ -60,21 +62,25 @@ END ${tag}`,
 }
 
 /**
- * The hidden value changes only if the expression changes: an unrelated update retains what the expression can't
- * compute. A value that a nullable hidden column can't store becomes NULL and is counted, so that the write succeeds.
+ * The hidden value changes only if a column that the expression reads changes: an unrelated update retains what the
+ * expression can't compute, and does not evaluate it. A value that a nullable hidden column can't store becomes NULL and is counted, so that the write succeeds.
  */
 function assignment(
-  { hidden, expression, isNotNull }: Omit<SyncedColumn, 'reads'>,
+  { hidden, expression, reads, readsColumnsOnly, isNotNull }: SyncedColumn,
   relation: string,
   lostCounter: string,
 ): string {
   const target = `NEW.${quoteIdent(hidden)}`;
   const value = (row: 'NEW' | 'OLD', cast = '') =>
     `(SELECT (${expression}\n)${cast} FROM (SELECT ${row}.*) AS ${relation})`;
+  const compared = readsColumnsOnly
+    ? reads.map(quoteIdent).map((column) => [`NEW.${column}::text`, `OLD.${column}::text`])
+    : [[value('NEW', '::text'), value('OLD', '::text')]];
+  const isChanged = compared.map(([after, before]) => `${after} IS DISTINCT FROM ${before}`).join(' OR ');
   const assign = `
   IF TG_OP = 'INSERT' THEN
     ${target} := ${value('NEW')};
-  ELSIF ${value('NEW', '::text')} IS DISTINCT FROM ${value('OLD', '::text')} THEN
+  ELSIF ${isChanged} THEN
     ${target} := ${value('NEW')};
   END IF;`;
   if (isNotNull) return assign;

@@ -265,6 +265,7 @@ const deliveryPosition = z.strictObject({
       migrations: migrationNames('All contract migrations that were started.'),
       at: time('Time at which the last of them were started.'),
       done: z.boolean().optional().meta({ description: 'Whether they are finished.' }),
+      unfinished: migrationNames('Those of them that are not finished, or may not be.').optional(),
       hidden: z
         .array(
           z.strictObject({
@@ -281,6 +282,10 @@ const deliveryPosition = z.strictObject({
         }),
       purged: z.boolean().optional().meta({ description: 'Whether the purge has dropped what was hidden.' }),
       restores: count('Number of restores so far.').optional(),
+      restoredAt: time(
+        'Creation of the Job of the last restore. Contract Jobs created earlier were reversed.',
+      ).optional(),
+      purgedAt: time('Creation of the Job of the last purge.').optional(),
     })
     .optional()
     .meta({

@@ -273,6 +273,29 @@ describe('api-server migrate: restore after contract', () => {
     assert.equal(planned.report.hidden?.find(({ migration }) => migration.startsWith('C'))?.lost, 1);
   });
 
+  it('an unrelated update retains a hidden value that the expression can not compute', async () => {
+    const url = await copyOf(expanded);
+    const image = await imageOf({
+      '1795380000005-a.js': migrationFile('A1795380000005', [
+        'CREATE TABLE shares (id int PRIMARY KEY, old int, parts int, note text)',
+      ]),
+      '1795380000007-c.js': `export class C1795380000007 {
+        restore = { shares: { old: '100 / parts' } };
+        async up(r) { await r.query('ALTER TABLE shares DROP COLUMN old'); } }
+        C1795380000007.phase = 'contract';\n`,
+    });
+    await up(url, ['expand', 'backfill'], image);
+    await postgres.query("INSERT INTO shares VALUES (1, 7, 0, 'a'), (2, 7, 0, 'a')", url);
+    await up(url, ['contract'], image);
+    await postgres.query("UPDATE shares SET note = 'b'", url);
+    await postgres.query('UPDATE shares SET parts = 50 WHERE id = 2', url);
+    await restore(url, [], image);
+    assert.deepEqual(await postgres.query('SELECT id, old FROM shares ORDER BY id', url), [
+      { id: 1, old: 7 },
+      { id: 2, old: 2 },
+    ]);
+  });
+
   it('a contract that can not be reversed is reported by the plan with the reason, and drops as before', async () => {
     const url = await copyOf(expanded);
     const mixed = await imageOf({

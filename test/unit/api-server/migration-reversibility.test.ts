@@ -7,6 +7,7 @@ import { knownMigrations } from '../../../api-server/migrations/engine/known-mig
 import { lintMigrations } from '../../../api-server/migrations/engine/lint-migrations.js';
 import type { HiddenChange } from '../../../api-server/migrations/reversible/hidden-changes.js';
 import { selectRestored } from '../../../api-server/migrations/reversible/restore.js';
+import { derivedExpression } from '../../../api-server/migrations/reversible/restore-expressions.js';
 import { reversibilityOf } from '../../../api-server/migrations/reversible/reversibility.js';
 import { syncTrigger } from '../../../api-server/migrations/reversible/sync-trigger.js';
 
@@ -141,20 +142,67 @@ describe('reversibility of contract migrations', () => {
   });
 });
 
+describe('derivedExpression', () => {
+  const fill = (set: string, where = '') => ({ table: 't', key: 'id', set, where });
+  const derived = async (...backfills: ReturnType<typeof fill>[]) =>
+    (await derivedExpression(backfills, '"public"."t"', 'old'))?.sql;
+
+  it('reverses a backfill that copies the column of every row', async () => {
+    assert.equal(await derived(fill('new = old')), '"new"');
+    assert.equal(await derived(fill('new = old::bigint', 'new IS NULL AND old IS NOT NULL')), '"new"');
+    assert.equal(await derived(fill('new = old', 'new IS DISTINCT FROM old::text')), '"new"');
+    assert.equal(
+      await derived(fill('other = x'), fill('new = old', 'new IS NULL OR new IS DISTINCT FROM old')),
+      '"new"',
+    );
+  });
+
+  it('derives nothing from a backfill of some of the rows, or if another assignment reads the column', async () => {
+    const email = fill('email = old', "old LIKE '%@%'");
+    assert.equal(await derived(email, fill('phone = old', "old NOT LIKE '%@%'")), undefined);
+    assert.equal(await derived(email), undefined);
+    assert.equal(await derived(fill('new = old', 'new IS NULL AND kind IS NOT NULL')), undefined);
+    assert.equal(await derived(fill('new = old', 'NOT (new IS NULL)')), undefined);
+    assert.equal(await derived(fill('new = old'), fill('more = lower(old)')), undefined);
+    assert.equal(await derived(fill('new = old, more = old')), undefined);
+    assert.equal(await derived(fill('new = lower(old)')), undefined);
+  });
+});
+
 describe('syncTrigger', () => {
   const table = { name: 'public.t', schema: 'public', relation: 't' };
 
   it('fires after other triggers, and quotes an expression with the tag of the body', () => {
     const { create } = syncTrigger('pcf_hidden_1_1', table, [
-      { hidden: 'h', expression: "'$sync$' || a -- comment", reads: ['a'], isNotNull: false },
+      {
+        hidden: 'h',
+        expression: "'$sync$' || a -- comment",
+        reads: ['a'],
+        readsColumnsOnly: true,
+        isNotNull: false,
+      },
     ]);
     assert.match(create[2]!, /AS \$sync1\$[\s\S]*\('\$sync\$' \|\| a -- comment\n\)/);
     assert.match(create[3]!, /^CREATE TRIGGER "~pcf_hidden_1_1" BEFORE INSERT OR UPDATE ON public\.t /);
   });
 
+  it('compares the columns that the expression reads, or its results if it reads more than columns', () => {
+    const body = (readsColumnsOnly: boolean) =>
+      syncTrigger('n', table, [
+        { hidden: 'h', expression: 'a / b', reads: ['a', 'b'], readsColumnsOnly, isNotNull: false },
+      ]).create[2]!;
+    assert.match(
+      body(true),
+      /ELSIF NEW\."a"::text IS DISTINCT FROM OLD\."a"::text OR NEW\."b"::text IS DISTINCT FROM OLD\."b"::text THEN/,
+    );
+    assert.match(body(false), /ELSIF \(SELECT \(a \/ b\n\)::text FROM \(SELECT NEW\.\*\)/);
+  });
+
   it('handles values that a column can not store only if the column accepts NULL', () => {
     const body = (isNotNull: boolean) =>
-      syncTrigger('n', table, [{ hidden: 'h', expression: 'a', reads: ['a'], isNotNull }]).create[2]!;
+      syncTrigger('n', table, [
+        { hidden: 'h', expression: 'a', reads: ['a'], readsColumnsOnly: true, isNotNull },
+      ]).create[2]!;
     assert.match(body(false), /EXCEPTION WHEN data_exception/);
     assert.doesNotMatch(body(true), /EXCEPTION/);
   });

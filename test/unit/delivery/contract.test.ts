@@ -287,7 +287,7 @@ describe('plan, the window after contract', () => {
   const until = '2026-11-23T12:00:00.000Z';
   const hidden = [{ migration: 'DropName1', until, objects: ['column services.name'] }];
   const within = Date.parse(until) - 60_000;
-  const after = Date.parse(until);
+  const after = Date.parse(until) + 60_000;
   const windowed = { ...position, contracted: { ...contracted, hidden } };
   const over = (window: Partial<WindowView>, more: Partial<Observation> = {}): Partial<Observation> => ({
     position: windowed,
@@ -304,14 +304,14 @@ describe('plan, the window after contract', () => {
   });
   const undo = { target: 'old' };
 
-  it('records what the contract Job has hidden, and requeues at the end of the window', () => {
+  it('records what the contract Job has hidden, and requeues a minute after the end of the window, because clocks differ', () => {
     const first = planFor(
       over({}, { position: { ...position, contracted: { ...contracted, done: undefined } } }),
       within,
     );
     assert.deepEqual(first.position.contracted?.hidden, hidden);
     const { job, requeueAfterMs } = planFor(over({}), within);
-    assert.deepEqual([job, requeueAfterMs], [undefined, 60_000]);
+    assert.deepEqual([job, requeueAfterMs], [undefined, 120_000]);
   });
 
   it('an undo below the rollback floor starts the restore Job, and nothing is delivered until it succeeded', () => {
@@ -328,8 +328,12 @@ describe('plan, the window after contract', () => {
   });
 
   it('after the restore, delivers the revision, and contract is pending again with a new soak', () => {
-    const done = planFor(over({ restore: 'Succeeded' }, undo), within);
-    assert.deepEqual(done.position.contracted, { ...contracted, migrations: [], restores: 1 });
+    const jobCreatedAt = '2026-11-23T11:30:00Z';
+    const done = planFor(over({ restore: 'Succeeded', jobCreatedAt }, undo), within);
+    assert.deepEqual(done.position.contracted, {
+      ...{ ...contracted, migrations: [], restores: 1 },
+      restoredAt: jobCreatedAt,
+    });
     assert.equal(done.position.update, 'old');
     assert.equal(done.position.promotedAt, new Date(within).toISOString());
     assert.deepEqual(
@@ -350,6 +354,7 @@ describe('plan, the window after contract', () => {
     const stored = hidden.map(({ migration, until, objects }) => ({ objects, until, migration }));
     const { position, job } = planFor(over({ purge: 'Succeeded', hidden: stored }), after);
     assert.deepEqual([position.contracted?.purged, job], [true, undefined]);
+    assert.equal(position.contracted?.purgedAt, new Date(after).toISOString());
     const refused = planFor(over({ purge: 'Succeeded' }, { ...undo, position }), after);
     assert.equal(refused.job, undefined);
     assert.match(
@@ -388,26 +393,134 @@ describe('plan, the window after contract', () => {
       after,
     );
     assert.equal(purged.position.contracted?.purged, true);
+    assert.deepEqual(purged.position.contracted?.unfinished, ['Drop2']);
     const later = [{ migration: 'Drop2', until: '2026-11-23T14:00:00.000Z' }];
     const revisions = failed({ attempt: 2, hidden: later }, { state: 'Succeeded' });
     const done = planFor({ ...given, position: purged.position, revisions }, after);
     assert.deepEqual(
-      [done.position.contracted?.hidden, done.position.contracted?.purged],
-      [later, undefined],
+      [
+        done.position.contracted?.hidden,
+        done.position.contracted?.purged,
+        done.position.contracted?.unfinished,
+      ],
+      [later, undefined, undefined],
     );
   });
 
-  it('rejects an undo if one of the migrations that the revision does not support is not hidden, or the window has ended', () => {
+  it('restores what an earlier contract has hidden also while a later one runs or has failed', () => {
+    const both = [...knownMigrations, { revision: 'newer', migrations: ['DropName1', 'Drop2'] }];
+    const position = { stable: 'newer', previous: 'new', promotedAt, knownMigrations: both };
+    const undone = (state: ContractView['state'], window: Partial<WindowView> = {}) => {
+      const absent = { attempt: 1, hidden: [], restore: 'Absent', purge: 'Absent' } as const;
+      const contract = {
+        state,
+        hook: 'Disabled',
+        attempt: 2,
+        window: { ...absent, ...window },
+      } as ContractView;
+      const revisions = [revision('old', 1, scaledDown), revision('newer', 3, { contract })];
+      const given = { revisions, position: { ...position, contracted: windowed.contracted } };
+      return planFor({ target: 'old', route: { weights: { newer: 100 } }, ...given }, within);
+    };
+    const running = undone('Running');
+    assert.deepEqual(running.position.contracted?.unfinished, ['Drop2']);
+    assert.deepEqual([running.job, running.refused], [undefined, undefined]);
+    assert.match(running.restoring ?? '', /^contract to finish, before the restore of what DropName1, Drop2/);
+    const migrations = ['DropName1', 'Drop2'];
+    assert.deepEqual(undone('Failed').job, { revision: 'newer', attempt: 1, stage: 'restore', migrations });
+    const started = undone('Failed').position;
+    const restored = planFor(
+      {
+        ...{ target: 'old', route: { weights: { newer: 100 } }, position: started },
+        revisions: [
+          revision('old', 1, scaledDown),
+          revision('newer', 3, {
+            contract: {
+              ...{ state: 'Absent', hook: 'Disabled', attempt: 2 },
+              window: { attempt: 1, hidden: [], restore: 'Succeeded', purge: 'Absent' },
+            },
+          }),
+        ],
+      },
+      within,
+    ).position;
+    const { contracted: ended, update } = restored;
+    assert.deepEqual(
+      [ended?.migrations, ended?.unfinished, ended?.done, update],
+      [[], undefined, true, 'old'],
+    );
+  });
+
+  it('rejects an undo if one of the migrations that the revision does not support is not hidden, or the restore failed', () => {
     const mixed = { ...contracted, hidden, migrations: ['DropName1', 'Delete2'] };
     const irreversible = planFor(over({}, { ...undo, position: { ...position, contracted: mixed } }), within);
     assert.equal(irreversible.job, undefined);
     assert.match(irreversible.refused ?? '', /it needs what DropName1, Delete2 dropped/);
-    const late = planFor(over({}, undo), after);
-    assert.equal(late.job?.stage, 'purge');
-    assert.ok(late.refused);
     assert.match(
       planFor(over({ restore: 'Failed' }, undo), within).refused ?? '',
-      /does not support the schema/,
+      /old does not support the schema, and the restore of what DropName1 dropped, which old needs, failed/,
     );
+  });
+
+  it('an undo that waits is not rejected', () => {
+    const paused = planFor(over({}, undo), within, { paused: true });
+    assert.deepEqual([paused.job, paused.refused], [undefined, undefined]);
+    assert.match(
+      paused.restoring ?? '',
+      /^spec.paused to be unset, which blocks the restore of what DropName1/,
+    );
+    const running = planFor(over({ restore: 'Running' }, undo), within, { paused: true });
+    assert.match(running.restoring ?? '', /^the restore/);
+  });
+
+  it('a contract waits for a restore or purge of an earlier one that runs', () => {
+    const both = [...knownMigrations, { revision: 'newer', migrations: ['DropName1', 'Drop2'] }];
+    const stable = { stable: 'newer', previous: 'new', promotedAt, knownMigrations: both };
+    const starting = (window: Partial<WindowView>) =>
+      planFor(
+        {
+          ...{ target: 'newer', route: { weights: { newer: 100 } } },
+          position: { ...stable, contracted: windowed.contracted },
+          revisions: [{ ...over(window).revisions![1]!, ...scaledDown }, revision('newer', 3)],
+        },
+        within,
+      );
+    assert.equal(starting({}).job?.stage, 'contract');
+    for (const stage of ['restore', 'purge'] as const) {
+      const waiting = starting({ [stage]: 'Running' });
+      assert.notEqual(waiting.job?.stage, 'contract');
+      assert.match(waiting.contract?.waitingFor ?? '', new RegExp(`the ${stage} of earlier contract`));
+    }
+  });
+
+  it('a revision that was aborted because it lacks a contract migration restores nothing until its retry', () => {
+    const failed = { revision: 'stale', reason: 'BelowRollbackFloor', message: 'x', at: promotedAt };
+    const revisions = [...over({}).revisions!, revision('stale', 3, scaledDown)];
+    const known = [...knownMigrations, { revision: 'stale', migrations: [] }];
+    const aborted = { ...windowed, failed, knownMigrations: known };
+    const stale = { target: 'stale', revisions, position: aborted };
+    assert.deepEqual([planFor(stale, after).job, planFor(stale, after).restoring], [undefined, undefined]);
+    const reported = revision('stale', 3, { ...scaledDown, contracts: [], ahead: ['DropName1'] });
+    const { decisions, job } = planFor(
+      {
+        ...{ target: 'stale', revisions: [...over({}).revisions!, reported] },
+        position: { ...windowed, update: 'stale', startedAt: promotedAt },
+      },
+      within,
+    );
+    assert.deepEqual([decisions[0]?.type, job], ['Aborted', undefined]);
+    const requests = { retry: `stale@${promotedAt}` };
+    assert.equal(planFor(stale, within, { requests }).job?.stage, 'restore');
+  });
+
+  it('never purges what the revision in the spec needs, and restores it also after the end of the window', () => {
+    const late = planFor(over({}, undo), after);
+    assert.deepEqual([late.job?.stage, late.refused], ['restore', undefined]);
+    const failed = planFor(over({ restore: 'Failed' }, undo), after);
+    assert.equal(failed.job, undefined);
+    const mixed = { ...contracted, hidden, migrations: ['DropName1', 'Delete2'] };
+    const irreversible = planFor(over({}, { ...undo, position: { ...position, contracted: mixed } }), after);
+    assert.equal(irreversible.job, undefined, 'an undo that is rejected is not made impossible either');
+    assert.ok(irreversible.refused);
   });
 });

@@ -13,6 +13,7 @@ import type {
   RouteView,
 } from '../../../operator/delivery/observation.js';
 import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
+import { latestContract } from '../../../operator/delivery/recorded-position.js';
 import { deliveryId, fullId, stepId } from '../../../operator/delivery/request-ids.js';
 import { deliverySettings } from '../../support/cluster/delivery-settings.js';
 
@@ -25,6 +26,8 @@ export interface ModelRevision {
   /** Terminating pods, which may still use the schema. */
   leaving: number;
   jobs: Record<ModelStage, JobState>;
+  /** Creation of its contract and restore Jobs, by the clock of the API server. */
+  createdAt: { contract?: string; restore?: string };
   /** End of the window of its contract. */
   hiddenUntil?: string;
   crashesSince?: string;
@@ -68,6 +71,7 @@ export class ModelCluster {
   private isForeignRoute = false;
   private routedAt = 0;
   private skewMs = 0;
+  private ticks = 0;
   /** Contract migrations that the database has, or may have. */
   readonly schema = new Set<string>();
   /** Those of them that a restore removes from it. */
@@ -149,12 +153,17 @@ export class ModelCluster {
 
   private viewOf(
     name: string,
-    { replicas, ready, leaving, jobs, crashesSince, record, hiddenUntil }: ModelRevision,
+    { replicas, ready, leaving, jobs, createdAt, crashesSince, record, hiddenUntil }: ModelRevision,
   ): RevisionView {
     const hidden = (CONTRACTS[name] ?? []).map((migration) => ({ migration, until: hiddenUntil ?? '' }));
-    const { restore, purge } = jobs;
-    const isReported = hiddenUntil && jobs.contract === 'Succeeded';
-    const window = { attempt: 1, restore, purge, hidden: isReported ? hidden : [] };
+    const isEarlier = (time = '') => time !== '' && time <= (this.lastContract()?.restoredAt ?? '');
+    const restore = isEarlier(createdAt.restore) ? 'Absent' : jobs.restore;
+    const contract = isEarlier(createdAt.contract) ? 'Absent' : jobs.contract;
+    const isReported = hiddenUntil && contract === 'Succeeded';
+    const window = {
+      ...{ attempt: 1, restore, purge: jobs.purge, hidden: isReported ? hidden : [] },
+      ...(restore === 'Succeeded' ? { jobCreatedAt: createdAt.restore } : {}),
+    };
     const known = CONTRACTS[name] ?? [];
     const failed = jobs.expand === 'Failed' || jobs.backfill === 'Failed';
     return {
@@ -165,7 +174,7 @@ export class ModelCluster {
       contracts: jobs.expand === 'Succeeded' ? known.filter((it) => !this.schema.has(it)) : undefined,
       ahead: [...this.schema].filter((it) => !known.includes(it)),
       contract: {
-        state: restore === 'Succeeded' ? 'Absent' : jobs.contract,
+        state: restore === 'Succeeded' ? 'Absent' : contract,
         ...{ hook: 'Disabled', attempt: 1, window },
       },
       ...(failed ? { failure: { reason: 'MigrationFailed', message: 'it failed' } } : {}),
@@ -271,7 +280,7 @@ export class ModelCluster {
     const existing = this.revisions.get(name);
     if (existing) return existing;
     const jobs = Object.fromEntries(STAGES.map((stage) => [stage, 'Absent'])) as ModelRevision['jobs'];
-    const created: ModelRevision = { replicas: 0, ready: 0, leaving: 0, jobs };
+    const created: ModelRevision = { replicas: 0, ready: 0, leaving: 0, jobs, createdAt: {} };
     this.revisions.set(name, created);
     return created;
   }
@@ -303,14 +312,18 @@ export class ModelCluster {
 
   /** Starts a Job. A contract changes the schema immediately, as its first statement can break old pods. */
   private start(name: string, stage: MigrationStage): void {
-    const { jobs } = this.revision(name);
+    const { jobs, createdAt } = this.revision(name);
     this.late.jobs.delete(name);
     if (stage === 'plan' || stage === 'hook') return;
     // A contract after a restore has a Job and a window of its own.
-    if (stage === 'contract' && jobs.restore === 'Succeeded') {
+    const isAgain = (createdAt.contract ?? '') <= (this.lastContract()?.restoredAt ?? '');
+    if (stage === 'contract' && isAgain) {
       Object.assign(jobs, { contract: 'Absent', restore: 'Absent', purge: 'Absent' });
     }
-    if (jobs[stage] === 'Absent' || jobs[stage] === 'Failed') jobs[stage] = 'Running';
+    if (jobs[stage] === 'Absent' || jobs[stage] === 'Failed') {
+      jobs[stage] = 'Running';
+      if (stage === 'contract' || stage === 'restore') createdAt[stage] = this.serverTime();
+    }
     if (stage === 'purge') this.hidden.clear();
     if (stage !== 'contract') return;
     for (const migration of CONTRACTS[name] ?? []) {
@@ -320,6 +333,20 @@ export class ModelCluster {
     if (this.windowMs > 0) {
       this.revision(name).hiddenUntil = new Date(this.now + this.windowMs).toISOString();
     }
+  }
+
+  /** Without the changes of the operator's clock. Each call is later than the one before it. */
+  private serverTime(): string {
+    this.ticks += 1;
+    return new Date(this.now - this.skewMs + this.ticks).toISOString();
+  }
+
+  /** As the operator reads it: the status may be lost. */
+  private lastContract() {
+    return latestContract(
+      this.position.contracted,
+      [...this.revisions.values()].map(({ record }) => record),
+    );
   }
 
   /** A restore that succeeded has removed what was hidden from the schema. */

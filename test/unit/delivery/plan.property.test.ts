@@ -237,6 +237,7 @@ const windowHistory = fc.record({
         { weight: 3, arbitrary: wholeDelivery },
         step.map((one) => [one]),
         windowEvent,
+        fc.constant([event('a window ends', (c) => c.pass(120_000)), reconcile()]),
       ),
       { maxLength: 40 },
     )
@@ -359,6 +360,10 @@ const invariants: Record<string, (moment: Moment) => void> = {
     assert.notEqual(observation.target, plan.position.stable);
     const { purge } = cluster.revisions.get(plan.job.revision)?.jobs ?? {};
     assert.equal(purge, 'Absent');
+  },
+
+  'no purge drops what the target needs from a contract'({ plan }) {
+    if (plan.job?.stage === 'purge') assert.equal(plan.refused, undefined);
   },
 
   'no contract starts before the end of the soak, also when the clock is changed'({
@@ -509,7 +514,7 @@ describe('plan, with random events and crash points', () => {
     this.timeout(60_000 * Math.max(1, RUN_FACTOR));
     const seen = { restored: 0, purged: 0 };
     const schemaInvariants = Object.entries(invariants).filter(([title]) => /contract|restore/.test(title));
-    assert.equal(schemaInvariants.length, 3);
+    assert.equal(schemaInvariants.length, 4);
     fc.assert(
       fc.property(windowHistory, (past) => {
         const cluster = replay(past, (moment) => {
@@ -530,6 +535,12 @@ describe('plan, with random events and crash points', () => {
         assert.equal(plan.restoring, undefined, 'the restore does not end');
         assert.ok([stable, update, failed?.revision].includes(cluster.target) || plan.refused);
         assert.deepEqual(cluster.broken(), []);
+        const recorded = cluster.position.contracted?.migrations ?? [];
+        assert.deepEqual(
+          recorded.filter((migration) => !cluster.schema.has(migration)),
+          [],
+          'migrations that a restore reversed are recorded as contracted',
+        );
       }),
       runs(1_000),
     );

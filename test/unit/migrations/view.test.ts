@@ -5,6 +5,7 @@ import { recordBackfill } from '../../../operator/delivery/preparation.js';
 import { hookObject } from '../../../operator/migrations/hook.js';
 import { migrationJob } from '../../../operator/migrations/migration-job.js';
 import { migrationView } from '../../../operator/migrations/migration-view.js';
+import type { RecordedContract } from '../../../operator/migrations/window-view.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { migrations, pcfApi } from '../../support/fixtures/fixtures.js';
@@ -187,7 +188,8 @@ describe('migrationView, stages', () => {
   });
 
   it('uses the latest contract Job, and the next attempt number after a failure', () => {
-    assert.deepEqual(viewFor(expanded).contract, { state: 'Absent', hook: 'Disabled', attempt: 1 });
+    const { window: _, ...none } = viewFor(expanded).contract;
+    assert.deepEqual(none, { state: 'Absent', hook: 'Disabled', attempt: 1 });
     assert.equal(viewFor([...expanded, job('contract')]).contract.state, 'Running');
     const failed = viewFor([...expanded, job('contract', 'Failed')]).contract;
     assert.deepEqual([failed.state, failed.attempt], ['Failed', 2]);
@@ -457,13 +459,86 @@ describe('migrationView, the window after contract', () => {
     assert.deepEqual([view.contract.state, view.contract.attempt], ['Absent', 2]);
     assert.deepEqual([view.stage, view.report?.pending], ['restore', ['C1']]);
     const again = viewFor([...restored, job('contract', undefined, 'api-new-contract-2')]);
-    assert.deepEqual(
-      [again.contract.state, again.contract.window, again.stage],
-      ['Running', undefined, 'contract'],
-    );
+    assert.deepEqual([again.contract.state, again.stage], ['Running', 'contract']);
+    assert.deepEqual(again.contract.window, { attempt: 2, hidden: [], restore: 'Absent', purge: 'Absent' });
   });
 
-  it('the restore Job names the migrations, and the window is a variable only if it is set', () => {
+  const createdAt = (object: KubeObject, time: string): KubeObject => ({
+    ...object,
+    metadata: { ...object.metadata, creationTimestamp: `2026-11-23T${time}Z` },
+  });
+  const at = (time: string, ...more: Parameters<typeof job>) => createdAt(job(...more), time);
+  const viewAfter = (objects: KubeObject[], over: Partial<RecordedContract>) => {
+    const contracted = { revision: 'api-new', ...over };
+    const of = (kind: string) => objects.filter((one) => one.kind === kind);
+    return migrationView(automatic, 'api-new', of('Job'), of('Pod'), { promotedAt: PROMOTED, contracted });
+  };
+  const hidden = [{ migration: 'C1', until }];
+  const contractReport = run('api-new-contract', report({ applied: ['C1'], hidden }));
+
+  it('a contract Job from before a restore by another revision is absent, and the numbers continue', () => {
+    const before = [at('10:00:00', 'contract', 'Complete'), contractReport];
+    const recorded = { restoredAt: '2026-11-23T11:00:00Z' };
+    const { contract, stage } = viewAfter([...expanded, ...before], recorded);
+    assert.deepEqual([contract.state, contract.attempt, contract.window?.hidden], ['Absent', 2, []]);
+    assert.equal(stage, 'expand');
+    const again = [...before, at('12:00:00', 'contract', undefined, 'api-new-contract-2')];
+    assert.equal(viewAfter(again, recorded).contract.state, 'Running');
+  });
+
+  it('Jobs of an earlier window do not count if the contract Job of the current one was deleted', () => {
+    const earlier = [
+      ...[at('10:00:00', 'contract', 'Complete'), contractReport],
+      ...[at('11:00:00', 'restore', 'Complete'), run('api-new-restore', report())],
+    ];
+    const unrecorded = viewAfter(earlier, { hidden }).contract;
+    assert.deepEqual(
+      [unrecorded.state, unrecorded.window?.restore, unrecorded.window?.jobCreatedAt],
+      ['Absent', 'Succeeded', '2026-11-23T11:00:00Z'],
+    );
+    const absent = { attempt: 2, hidden: [], restore: 'Absent', purge: 'Absent' };
+    const recorded = { restoredAt: '2026-11-23T11:00:00Z', hidden };
+    const { contract, stage } = viewAfter(earlier, recorded);
+    assert.deepEqual([contract.state, contract.window], ['Absent', absent]);
+    assert.equal(stage, 'restore', 'it is still what ran last');
+    const second = [...earlier, at('12:00:00', 'restore', undefined, 'api-new-restore-2')];
+    assert.equal(viewAfter(second, recorded).contract.window?.restore, 'Running');
+  });
+
+  it('a contract whose report was lost before it was recorded is repeated once, if there is a window', () => {
+    const lost = [job('contract', 'Complete')];
+    const windowed = pcfApi({ migrations: { ...migrations('Automatic'), contractWindow: '1h' } });
+    const contractOf = (jobs: KubeObject[], done?: boolean, api = windowed) => {
+      const contracted = { revision: 'api-new', ...(done ? { done } : {}) };
+      const { contract } = migrationView(api, 'api-new', jobs, [], { promotedAt: PROMOTED, contracted });
+      return [contract.state, contract.attempt];
+    };
+    assert.deepEqual(contractOf(lost), ['Absent', 2]);
+    assert.deepEqual(contractOf(lost, true), ['Succeeded', 2], 'it was recorded');
+    assert.deepEqual(contractOf(lost, undefined, automatic), ['Succeeded', 2], 'there is no window');
+    const again = [...lost, job('contract', undefined, 'api-new-contract-2')];
+    assert.deepEqual(contractOf(again), ['Running', 3]);
+    const twice = [...lost, job('contract', 'Complete', 'api-new-contract-2')];
+    assert.deepEqual(contractOf(twice), ['Succeeded', 3], 'the image reports nothing');
+  });
+
+  it('a purge counts for the window that it ended, and not for a later one', () => {
+    const jobs = [
+      ...[at('10:00:00', 'contract', 'Failed'), at('11:00:00', 'purge', 'Complete')],
+      run('api-new-purge', report()),
+    ];
+    const purgedAt = '2026-11-23T11:00:00Z';
+    const ended = viewAfter(jobs, { hidden, purged: true, purgedAt });
+    assert.deepEqual([ended.contract.window?.purge, ended.stage], ['Succeeded', 'purge']);
+    const early = [jobs[0]!, jobs[1]!, run('api-new-purge', report({ hidden }))];
+    const missed = viewAfter(early, { hidden });
+    assert.equal(missed.contract.window?.purge, 'Failed', 'its window has not ended in the database');
+    assert.match(missed.contractError ?? '', /C1 .* the clock of the database is behind/);
+    const later = viewAfter(jobs, { hidden: [{ migration: 'C2', until }], purgedAt });
+    assert.deepEqual([later.contract.window?.purge, later.contract.window?.attempt], ['Absent', 2]);
+  });
+
+  it('the restore Job names the migrations, and the window is a variable of plan and contract only, if it is set', () => {
     const api = pcfApi({ migrations: { ...migrations('Automatic'), contractWindow: '1h30m' } });
     const containerOf = (object: KubeObject) =>
       (
@@ -482,7 +557,12 @@ describe('migrationView, the window after contract', () => {
     assert.deepEqual(args, ['migrate', 'restore', 'C1', '--json']);
     const windowIn = (variables: typeof env) =>
       variables.find(({ name }) => name.endsWith('CONTRACT_WINDOW'))?.value;
-    assert.equal(windowIn(env), '5400s');
+    assert.equal(windowIn(env), undefined);
+    for (const stage of ['plan', 'expand', 'backfill', 'contract', 'purge'] as const) {
+      const made = migrationJob(api, newRevision(api, 1), { revision: 'r', stage, attempt: 1 });
+      const isSet = stage === 'plan' || stage === 'contract';
+      assert.equal(windowIn(containerOf(made).env), isSet ? '5400s' : undefined, stage);
+    }
     const without = migrationJob(automatic, newRevision(automatic, 1), {
       revision: 'r',
       stage: 'contract',

@@ -44,6 +44,15 @@ describe('recorded revisions', () => {
     assert.deepEqual(recordedNames(position, 1, ['r5']), ['r1', 'r12', 'r2', 'r3', 'r4', 'r5']);
   });
 
+  it('include the contracted revision until its window ends, because its image runs the restore', () => {
+    const hidden = [{ migration: 'Drop2', until: '2026-11-24T10:00:00.000Z' }];
+    const contracted = { revision: 'r2', number: 2, migrations: ['Drop2'], at: '', done: true, hidden };
+    assert.deepEqual(recordedNames({ stable: 'r12', contracted }, 1), ['r12', 'r2']);
+    assert.deepEqual(recordedNames({ stable: 'r12', contracted: { ...contracted, purged: true } }, 1), [
+      'r12',
+    ]);
+  });
+
   it('do not include other revisions, which are deleted', () => {
     const position = { stable: 'r12', previous: 'r5' };
     const deleted = unwantedObjects(observed(position, 2), [], { position });

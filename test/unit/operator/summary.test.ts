@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
+import type { WindowView } from '../../../operator/delivery/observation.js';
 import { plan } from '../../../operator/delivery/plan.js';
+import type { MigrationView } from '../../../operator/migrations/migration-view.js';
 import { findIssues } from '../../../operator/reconciler/issues.js';
+import { migrationStatus } from '../../../operator/reconciler/migration-status.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import type { ClusterView, Observed } from '../../../operator/reconciler/observed.js';
 import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
@@ -81,6 +84,62 @@ describe('status with unready pods of the stable revision during a canary', () =
   it('is Ready if all pods are ready', () => {
     const { phase, ready, degraded } = canaryStatus(3);
     assert.deepEqual([phase, ready?.status, degraded?.status], ['Canary', 'True', 'False']);
+  });
+});
+
+describe('status with a restore or purge of a revision that is no longer stable', () => {
+  const until = '2026-11-24T10:00:00.000Z';
+  const contracted = {
+    ...{ revision: 'api-old', number: 1, migrations: ['Drop1'], at: until, done: true },
+    hidden: [{ migration: 'Drop1', until }],
+  };
+  const window: WindowView = { attempt: 1, hidden: [], restore: 'Absent', purge: 'Absent' };
+  const viewWith = (states: Partial<WindowView>, over: Partial<MigrationView> = {}): MigrationView => ({
+    ...{ state: 'Succeeded', failures: 0, failedMigrations: 0, lastMigration: 0, applied: [] },
+    contract: { state: 'Absent', hook: 'Disabled', attempt: 2, window: { ...window, ...states } },
+    ...over,
+  });
+  const reported = (states: Partial<WindowView>, over: Partial<MigrationView>) => {
+    const api = pcfApi();
+    const position = { stable: 'api-new', contracted };
+    const none = observe(api, empty);
+    const view = { migration: 'Succeeded' as const, replicas: 0, ready: 0 };
+    const revisions = [
+      { ...view, name: 'api-old', number: 1 },
+      { ...view, name: 'api-new', number: 2 },
+    ];
+    const migrations = new Map([
+      ['api-old', viewWith(states, over)],
+      ['api-new', viewWith({})],
+    ]);
+    const observed = { ...none, migrations, delivery: { ...none.delivery, position, revisions } } as Observed;
+    const plan = {
+      position,
+      replicas: {},
+      decisions: [],
+      restoring: 'the restore',
+    } as unknown as DeliveryPlan;
+    return { observed, plan };
+  };
+
+  it('is Degraded with the error and the name of the Job', () => {
+    const over = { contractError: 'it is locked', job: 'api-old-purge' };
+    const { observed, plan } = reported({ purge: 'Failed' }, over);
+    assert.deepEqual(
+      findIssues(observed, [], plan).find(({ reason }) => reason === 'ContractFailed')?.message,
+      'the purge of the contract migrations of api-old failed: it is locked; fix it, then delete Job api-old-purge, which is created again',
+    );
+    const { revision, message } = migrationStatus(observed, plan) ?? {};
+    assert.deepEqual([revision, message], ['api-old', 'it is locked']);
+  });
+
+  it('shows the Job that runs, and its error', () => {
+    const over = { contractError: 'exit code 75', job: 'api-old-restore', stage: 'restore' } as const;
+    const { observed, plan } = reported({ restore: 'Running' }, over);
+    const { state, phase, job } = migrationStatus(observed, plan) ?? {};
+    assert.deepEqual([state, phase, job], ['Running', 'restore', 'api-old-restore']);
+    const { message } = summarize({ ...observed, missingSecrets: [] }, plan, 0);
+    assert.equal(message, 'waiting for the restore: exit code 75; api-new continues to serve');
   });
 });
 
