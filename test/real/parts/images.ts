@@ -27,7 +27,7 @@ export async function buildImages(folder: string, envoyProgram: string, progress
   const base = await baseImages(folder, envoyProgram);
   progress('building Dockerfile.operator');
   const operator: ImageBuild = { base, folder, image: OPERATOR, file: 'Dockerfile.operator' };
-  const first = await build(operator, '--layers');
+  const first = await build(operator);
   const versions = await buildVersions(base, folder, progress);
   progress('building both images again, without cached layers');
   const builds: Images['builds'] = {
@@ -61,7 +61,7 @@ export async function buildVersions(
 ): Promise<{ images: string[]; id: string }> {
   progress('building Dockerfile.api');
   const [{ version: first }, ...others] = VERSIONS_UNDER_TEST;
-  const id = await build(firstVersion(base, folder), '--layers');
+  const id = await build(firstVersion(base, folder));
   for (const version of others) {
     const context = derive(join(folder, version.version), imageOf(first), version);
     await buildah(['bud', '--layers', `--tag=${imageOf(version.version)}`, context], folder);
@@ -93,11 +93,19 @@ function buildAgain(image: ImageBuild): Promise<string> {
 /** Builds an image and returns its ID. Every file has the same time, as in a release (.github/workflows). */
 async function build(
   { base, folder, image, file, buildArgs = [] }: ImageBuild,
-  cache: '--layers' | '--no-cache',
+  ...options: string[]
 ): Promise<string> {
   const id = join(folder, 'id');
   const args = [
-    ...['bud', cache, `--tag=${image}`, `--file=${file}`, '--timestamp=0', `--iidfile=${id}`],
+    ...[
+      'bud',
+      '--layers',
+      ...options,
+      `--tag=${image}`,
+      `--file=${file}`,
+      '--timestamp=0',
+      `--iidfile=${id}`,
+    ],
     ...[`--build-arg=BUILD_IMAGE=${base.build}`, `--build-arg=RUNTIME_IMAGE=${base.runtime}`],
     // `npm ci` needs the network of this machine.
     ...['--network=host', '--isolation=chroot', ...npmSettings(folder)],
