@@ -7,13 +7,10 @@ import { convertMetric } from './metric.js';
 /** Converts a RolloutAnalysis and returns the names of the converted metrics. */
 export function convertAnalysis(builder: AnalysisBuilder, analysis: Field): string[] {
   const given = new GivenArguments(analysis.at('args'));
-  const dryRun = analysis.at('dryRun');
-  const names = convertTemplates(builder, analysis.at('templates'), given, dryRuns(dryRun), []);
+  const skipped = dryRuns(analysis.at('dryRun'));
+  const names = convertTemplates(builder, analysis.at('templates'), given, skipped, []);
   given.report();
-  dryRun.note('NotConverted', 'a failed metric aborts a delivery: metrics in dry-run mode are left out');
-  analysis
-    .at('measurementRetention')
-    .note('NotNeeded', 'the status has the last value and the counts of a metric');
+  noteModes(analysis);
   analysis
     .at('analysisRunMetadata')
     .note('NotConverted', 'an analysis is a part of the PcfApi, without an object of its own');
@@ -55,14 +52,19 @@ function convertTemplate(
     .filter((metric) => !isDryRun(metric, skipped))
     .map((metric) => convertMetric(builder, metric, values));
   values.report();
-  spec
-    .at('dryRun')
-    .note('NotConverted', 'a failed metric aborts a delivery: metrics in dry-run mode are left out');
-  spec
-    .at('measurementRetention')
-    .note('NotNeeded', 'the status has the last value and the counts of a metric');
+  noteModes(spec);
   const nested = convertTemplates(builder, spec.at('templates'), given, skipped, visited);
   return [...names.filter((name) => name !== undefined), ...nested];
+}
+
+/** Notes fields that an analysis and a template have alike. */
+function noteModes(from: Field): void {
+  from
+    .at('dryRun')
+    .note('NotConverted', 'a failed metric aborts a delivery: metrics in dry-run mode are left out');
+  from
+    .at('measurementRetention')
+    .note('NotNeeded', 'the status has the last value and the counts of a metric');
 }
 
 function dryRuns(list: Field): Set<string> {

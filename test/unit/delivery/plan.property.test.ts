@@ -494,6 +494,17 @@ function runs(full: number) {
   return { seed: Number(PLAN_SEED), numRuns: propertyRuns(full) };
 }
 
+/** Ends the disturbances, and reconciles with healthy pods until the delivery has had time to end. */
+function settleCalm(cluster: ModelCluster): void {
+  cluster.calm();
+  for (let round = 0; round < 60; round++) {
+    cluster.reconcile();
+    cluster.heal();
+    cluster.request('promote');
+    cluster.pass(301_000);
+  }
+}
+
 describe('plan, with random events and crash points', () => {
   it('keeps all invariants', function () {
     this.timeout(60_000 * Math.max(1, RUN_FACTOR));
@@ -527,13 +538,7 @@ describe('plan, with random events and crash points', () => {
           seen.purged += moment.plan.job?.stage === 'purge' ? 1 : 0;
           seen.restored += moment.plan.decisions.some(({ type }) => type === 'ContractRestored') ? 1 : 0;
         });
-        cluster.calm();
-        for (let round = 0; round < 60; round++) {
-          cluster.reconcile();
-          cluster.heal();
-          cluster.request('promote');
-          cluster.pass(301_000);
-        }
+        settleCalm(cluster);
         const { stable, update, failed } = cluster.position;
         const plan = cluster.reconcile();
         assert.equal(plan.restoring, undefined, 'the restore does not end');
@@ -557,13 +562,7 @@ describe('plan, with random events and crash points', () => {
     fc.assert(
       fc.property(history, (past) => {
         const cluster = replay(past);
-        cluster.calm();
-        for (let round = 0; round < 60; round++) {
-          cluster.reconcile();
-          cluster.heal();
-          cluster.request('promote');
-          cluster.pass(301_000);
-        }
+        settleCalm(cluster);
         const { stable, update, failed } = cluster.position;
         const desiredWeight = cluster.settings.canaryWeight ?? 100;
         const settled = cluster.observe();
