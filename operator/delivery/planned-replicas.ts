@@ -146,12 +146,17 @@ function surgeOf(spec: DeliverySpec): number {
 function desiredWithin(budget: number, pair: Pair): Shares {
   const { spec } = pair.context;
   if (spec.split === 'exact') {
-    const canary = canaryPods(pair);
+    const canary = Math.max(canaryPods(pair), podsInsteadOfStable(pair));
     return { stable: budget - canary, canary };
   }
   const shares = podSharesWithin(budget, pair);
   // Pods of an earlier revision serve until all stable ones are ready: those make room after that.
   return pair.hasOthers ? { ...shares, stable: spec.replicas } : shares;
+}
+
+/** Ready new pods that replace stable ones which are not ready: they stay, although the share needs fewer. */
+function podsInsteadOfStable({ context: { spec }, stable, canary }: Pair): number {
+  return Math.min(canary.ready, Math.max(0, podsForTraffic(spec) - stable.ready));
 }
 
 /** At least the pods for the stable revision's share of the route, and for what the new pods have no capacity for. */

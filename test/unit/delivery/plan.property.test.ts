@@ -431,11 +431,12 @@ const invariants: Record<string, (moment: Moment) => void> = {
   'no ready pod is removed if fewer serving pods than promised would remain'(moment) {
     const { plan, routeBefore, readyBefore, cluster, settings } = moment;
     const { stable, update } = plan.position;
-    // Without a router, all pods of the Service serve. With a router, the revisions of the route do.
+    // Without a router, all pods of the Service serve. With a router, the revisions of the route do. A route of
+    // another field manager may select no ready pod: the one that replaces it loses nothing.
     const behind = settings.split === 'replicas' ? [update] : [];
-    const serving = [
-      ...new Set([stable, ...behind, ...shares(routeBefore ?? plan.route).map(([revision]) => revision)]),
-    ].filter((revision) => revision !== undefined);
+    const isServing = shares(routeBefore).some(([revision]) => (readyBefore.get(revision) ?? 0) > 0);
+    const routed = shares(isServing ? routeBefore : plan.route).map(([revision]) => revision);
+    const serving = [...new Set([stable, ...behind, ...routed])].filter((revision) => revision !== undefined);
     // The invariant applies only if the caches are up to date.
     const isKnown = (revision: string) => viewOf(moment, revision)?.ready === readyBefore.get(revision);
     if (!serving.every(isKnown) || !sameRoute(moment.observation.route, routeBefore)) return;

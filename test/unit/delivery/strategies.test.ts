@@ -636,6 +636,21 @@ describe('abort of a delivery', () => {
       assert.deepEqual(half.reconcile().route?.weights, { old: 75, new: 25 });
     });
 
+    it('keeps ready pods of the failed revision until stable pods replace them', () => {
+      const cluster = settledOn({ stages: [], replicas: 3, maxSurge: 1 });
+      cluster.target = 'new';
+      while (cluster.revision('new').ready < 2) {
+        cluster.reconcile();
+        cluster.succeed(2_000);
+      }
+      assert.equal(cluster.revision('old').replicas, 2);
+      cluster.revision('old').ready = 1;
+      cluster.settings.canaryWeight = 0;
+      assert.deepEqual(cluster.reconcile().replicas, { old: 2, new: 2 }, '3 ready pods of at most 4');
+      settle(cluster);
+      assert.deepEqual(cluster.reconcile().replicas, { old: 3, new: 1 });
+    });
+
     it('routes 100 % to the failed revision only while no stable pod is ready', () => {
       const cluster = canaryOfOne();
       cluster.revision('old').ready = 0;
