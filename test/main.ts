@@ -1,7 +1,7 @@
 /**
  * `npm test`: the unit tests in two processes, then the integration tests in two processes, then
- * the files that need the machine for themselves. `unit` as the first argument ends after the unit
- * tests; other arguments go to each mocha call: `npm test -- --grep X`.
+ * the files that need a core for themselves in two processes. `unit` as the first argument ends after
+ * the unit tests; other arguments go to each mocha call: `npm test -- --grep X`.
  *
  * These are processes of their own instead of `mocha --parallel`, whose workers have no global
  * teardown, and end when a promise is rejected between two files.
@@ -14,18 +14,26 @@ import { join } from 'node:path';
 import { postgresBinaries } from '../sandbox/postgres/binaries.js';
 import { mergeResults, RESULTS_FILE, type Results, summaryOf } from './support/runner/results.js';
 
-/** These assert latencies of a second or two, measure memory, or lose no request under load. */
-const ALONE = [
-  ...globSync('dist/test/integration/runtime/*.test.js').sort(),
-  ...filesOf('operator', 'bare-cluster drift fairness provider-change replicas resilience steady trouble'),
-  ...filesOf('api-server', 'buffered-rate-limiter database failure http memory migrate-locks rate-limit'),
-  ...filesOf('api-server', 'key-rotation redis redis-modes subscriptions subscriptions-live webhook-sender'),
-];
+/** These assert latencies of a second or two, measure memory, or lose no request under load: a core each. */
+const SENSITIVE = {
+  operator: [
+    ...globSync('dist/test/integration/runtime/*.test.js').sort(),
+    ...filesOf('operator', 'bare-cluster drift fairness provider-change replicas resilience steady trouble'),
+    ...globSync('dist/test/chaos/*.test.js'),
+  ],
+  api: [
+    ...filesOf('api-server', 'buffered-rate-limiter database failure http memory migrate-locks rate-limit'),
+    ...filesOf(
+      'api-server',
+      'key-rotation redis redis-modes subscriptions subscriptions-live webhook-sender',
+    ),
+  ],
+};
 
 const unit = globSync('dist/test/unit/**/*.test.js').sort();
 const integration = globSync('dist/test/integration/**/*.test.js')
   .sort()
-  .filter((file) => !ALONE.includes(file));
+  .filter((file) => !Object.values(SENSITIVE).flat().includes(file));
 /** Files without the shared cluster, so that both calls of the step take the same time. */
 const WITHOUT_CLUSTER = [
   ...globSync('dist/test/integration/{analysis,api-server}/*.test.js'),
@@ -33,13 +41,14 @@ const WITHOUT_CLUSTER = [
   ...filesOf('packaging', 'alerts chart-templates compose'),
 ];
 const needsCluster = (file: string) => !WITHOUT_CLUSTER.includes(file);
+const stories = globSync('dist/test/e2e/*.test.js');
 
 /** Steps follow each other; the mocha calls of a step, each with its files, run at the same time. */
 const STEPS: string[][][] = [
   [0, 1].map((half) => unit.filter((_, index) => index % 2 === half)),
-  // One starts the shared cluster, the other PostgreSQL and processes of the API: they share nothing.
-  [integration.filter(needsCluster), integration.filter((file) => !needsCluster(file))],
-  [[...ALONE, ...globSync('dist/test/{chaos,e2e}/*.test.js')]],
+  // One uses the shared cluster, the other PostgreSQL, processes of the API and clusters of its own.
+  [integration.filter(needsCluster), [...integration.filter((file) => !needsCluster(file)), ...stories]],
+  [SENSITIVE.operator, SENSITIVE.api],
 ];
 
 const isUnitOnly = process.argv[2] === 'unit';
