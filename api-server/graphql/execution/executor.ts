@@ -6,15 +6,15 @@
  */
 import {
   defaultTypeResolver,
-  GraphQLError,
+  type GraphQLError,
   type GraphQLObjectType,
   type GraphQLResolveInfo,
   type GraphQLSchema,
-  locatedError,
 } from 'graphql';
 import { inspect } from 'graphql/jsutils/inspect.js';
 import { isIterableObject } from 'graphql/jsutils/isIterableObject.js';
 import { pathToArray } from 'graphql/jsutils/Path.js';
+import { located, notIterable, notOfType, nullOfNonNull, unknownRuntimeType } from './field-errors.js';
 import {
   type Container,
   ended,
@@ -215,7 +215,7 @@ class Execution {
   #complete(field: FieldPlan, type: TypePlan, slot: Slot, value: unknown): unknown {
     if (value instanceof Error) throw value;
     if (value === null || value === undefined) {
-      if (type.nonNull) throw new Error(`Cannot return null for non-nullable field ${nameOf(field)}.`);
+      if (type.nonNull) throw nullOfNonNull(field);
       return null;
     }
     switch (type.kind) {
@@ -234,7 +234,7 @@ class Execution {
     if (value !== null && value !== undefined && !(value instanceof Error)) return serialized(type, value);
     if (value instanceof Error) throw value;
     if (!type.nonNull) return null;
-    throw new Error(`Cannot return null for non-nullable field ${nameOf(field)}.`);
+    throw nullOfNonNull(field);
   }
 
   #object(field: FieldPlan, { type, selection, nonNull }: ObjectPlan, slot: Slot, value: unknown): unknown {
@@ -274,7 +274,7 @@ class Execution {
 
   #list(field: FieldPlan, { item, nonNull }: ListPlan, slot: Slot, value: unknown): unknown {
     if (!isIterableObject(value)) {
-      throw new GraphQLError(`Expected Iterable, but did not find one for field "${nameOf(field)}".`);
+      throw notIterable(field);
     }
     const frame = frameOf(slot, nonNull);
     const items: unknown[] = [];
@@ -327,10 +327,7 @@ class Execution {
     const found = typeof name === 'string' ? schema.getType(name) : undefined;
     const isOne = found && 'getFields' in found && schema.isSubType(type, found as GraphQLObjectType);
     if (isOne) return found as GraphQLObjectType;
-    throw new GraphQLError(
-      `Abstract type "${type.name}" was resolved to ${inspect(name)} for field "${nameOf(field)}", which is none of its types: ${inspect(value)}`,
-      { nodes: field.nodes },
-    );
+    throw unknownRuntimeType(field, type, name, value);
   }
 
   /** Records the error, unless an enclosing value is already null. */
@@ -350,15 +347,6 @@ class Execution {
   }
 }
 
-/** Errors with unexpected properties can make `locatedError` throw. */
-function located(error: unknown, { nodes }: FieldPlan, path: (string | number)[]): GraphQLError {
-  try {
-    return locatedError(error, nodes as never, path);
-  } catch (problem) {
-    return locatedError(problem, nodes as never, path);
-  }
-}
-
 function serialized({ serialize, type }: LeafPlan, value: unknown): unknown {
   const done = serialize(value);
   if (done !== null && done !== undefined) return done;
@@ -370,14 +358,4 @@ function serialized({ serialize, type }: LeafPlan, value: unknown): unknown {
 function isPromise(value: unknown): value is PromiseLike<unknown> {
   const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function';
   return isObject && typeof (value as { then?: unknown }).then === 'function';
-}
-
-function nameOf({ parentType, name }: FieldPlan): string {
-  return `${parentType.name}.${name}`;
-}
-
-function notOfType(field: FieldPlan, type: GraphQLObjectType, value: unknown): GraphQLError {
-  return new GraphQLError(`Expected value of type "${type.name}" but got: ${inspect(value)}.`, {
-    nodes: field.nodes,
-  });
 }
