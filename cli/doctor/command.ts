@@ -12,6 +12,7 @@ import { readManifests } from '../manifest.js';
 import { CliError, outputOption, paint, printJson, table } from '../output.js';
 import { clusterChecks } from './cluster-checks.js';
 import { dataChecks } from './data-checks.js';
+import { gatewayChecks } from './gateway-checks.js';
 import { hostChecks } from './host-checks.js';
 import { podChecks } from './pod-checks.js';
 import { prometheusChecks } from './prometheus-checks.js';
@@ -88,6 +89,7 @@ async function runChecks(subject: Subject): Promise<Finding[]> {
     ...clusterChecks,
     ...dataChecks,
     ...hostChecks,
+    ...gatewayChecks,
     ...runningChecks,
     ...podChecks,
     ...prometheusChecks,

@@ -112,6 +112,36 @@ describe('kubectl pcf doctor', () => {
     assert.match(await doctor(file), /✗ +Secret api-jwt +does not exist/);
   });
 
+  it('reports a Gateway or class that does not exist, and a class without a feature that the spec requires', async () => {
+    const file = join(folder, 'gateway.yaml');
+    const minimal = readFileSync('deploy/samples/minimal.yaml', 'utf8');
+    const traffic = '{ provider: GatewayAPI, hosts: [a.example.com], gateways: [infra/public] }';
+    writeFileSync(file, `${minimal}  traffic: ${traffic}\n  strategy: { canary: { mirror: 10 } }\n`);
+    const objects: Record<string, object> = {};
+    server.answer = ({ method, path }) => {
+      const object = objects[path.split('/').slice(-2).join('/')];
+      if (object) return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(object) };
+      return method === 'GET' ? refusal(404, 'NotFound') : refusal(403, 'Forbidden');
+    };
+    assert.match(await doctor(file), /✗ +gateway +Gateway infra\/public does not exist/);
+    objects['gateways/public'] = { metadata: { name: 'public' }, spec: { gatewayClassName: 'kong' } };
+    assert.match(await doctor(file), /✗ +gateway +GatewayClass kong does not exist/);
+    const reporting = (...names: string[]) => {
+      const supported = names.map((name) => ({ name }));
+      objects['gatewayclasses/kong'] = {
+        metadata: { name: 'kong' },
+        status: { supportedFeatures: supported },
+      };
+    };
+    reporting('HTTPRoute');
+    assert.match(
+      await doctor(file),
+      /✗ +gateway +GatewayClass kong .* does not support HTTPRouteRequestPercentageMirror/,
+    );
+    reporting('HTTPRoute', 'HTTPRouteRequestPercentageMirror');
+    assert.match(await doctor(file), /✓ +gateway +GatewayClass kong supports what the spec requires/);
+  });
+
   it('rejects an unsupported PostgreSQL version', () => {
     const { outcome, message, remedy } = versionFinding('database', '13.22 (Debian 13.22-1)');
     assert.deepEqual([outcome, message], ['fail', 'PostgreSQL 13.22 (Debian 13.22-1) is too old']);
