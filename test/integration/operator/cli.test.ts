@@ -19,9 +19,17 @@ spec:
   database: { secretRef: { name: pcf-api-secrets } }
 `;
 
+/** The response of a Loki that has logs of all pods of the query, or of none. */
+function lokiAnswer(query: string, isComplete: boolean) {
+  const pods = isComplete ? (/pod=~"([^"]*)"/.exec(query)?.[1]?.split('|') ?? []) : [];
+  const result = pods.map((pod) => ({ metric: { pod }, value: [0, '12'] }));
+  return { body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }) };
+}
+
 /** The response of a Prometheus with these figures of one pod, and without rules. */
 function prometheusAnswer(path: string, figures: Record<'requests' | 'errors' | 'p50' | 'p99', number>) {
   const query = new URL(path, 'http://prometheus').searchParams.get('query') ?? '';
+  if (path.startsWith('/loki')) return lokiAnswer(query, figures.p99 > 0.1);
   const value = query.startsWith('up')
     ? 1
     : query.includes('0.99')
@@ -310,12 +318,14 @@ spec:
         /^api-\S+: 2 requests\/s, errors 0 %, p50 10 ms, p99 100 ms in 60m$/m,
         recorded.problems,
       );
-      const same = await pcf(['doctor', ...at]);
+      const same = await pcf(['doctor', '--loki', server.url, ...at]);
       assert.match(same.out, /✓ +baseline +2 requests\/s, .*; as good as the baseline recorded/);
       assert.match(same.out, /✓ +targets +Prometheus scrapes all 1 pods/);
+      assert.match(same.out, /✗ +logs +Loki has no logs of api-\S+ in the last 15m/);
       assert.match(same.out, /✗ +alert rules +Prometheus has not loaded the alert PcfApiFailed/);
       figures.p99 = 0.4;
-      const slower = await pcf(['doctor', ...at]);
+      const slower = await pcf(['doctor', '--loki', server.url, ...at]);
+      assert.match(slower.out, /✓ +logs +Loki has logs of all 1 pods/);
       assert.match(slower.out, /✗ +baseline +worse than the baseline recorded: p99 400 ms instead of 100 ms/);
       figures.requests = 20;
       const few = await pcf(['baseline', ...at]);
