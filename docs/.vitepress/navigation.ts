@@ -1,4 +1,4 @@
-/** The navigation, by what readers want to do. */
+/** The navigation, by the tasks of readers. */
 import { readFileSync } from 'node:fs';
 import type { DefaultTheme } from 'vitepress';
 import { parse } from 'yaml';

@@ -17,6 +17,8 @@ export interface GatewayClassView {
   supported: readonly string[];
 }
 
+const CORE = 'HTTPRoute';
+
 interface Need {
   feature: string;
   /** The field of the spec, or what needs the feature. */
@@ -29,7 +31,7 @@ interface Need {
  */
 function needsOf({ spec }: PcfApi): Need[] {
   return [
-    { feature: 'HTTPRoute', field: 'traffic.provider GatewayAPI' },
+    { feature: CORE, field: 'traffic.provider GatewayAPI' },
     ...(spec.strategy?.canary?.mirror
       ? [{ feature: 'HTTPRouteRequestPercentageMirror', field: 'strategy.canary.mirror' }]
       : []),
@@ -37,12 +39,18 @@ function needsOf({ spec }: PcfApi): Need[] {
   ];
 }
 
+/** A class that lists extended features of HTTPRoute supports its core, even if it does not list that. */
+function isSupported(feature: string, supported: readonly string[]): boolean {
+  if (feature !== CORE) return supported.includes(feature);
+  return supported.some((name) => name.startsWith(CORE));
+}
+
 /** Message about the first Gateway whose class lacks a feature; undefined if none is known to lack one. */
 export function unsupportedFeatures(api: PcfApi, gateways: readonly GatewayClassView[]): string | undefined {
   const needs = needsOf(api);
   for (const { gateway, className, supported } of gateways) {
     if (supported.length === 0) continue;
-    const missing = needs.filter(({ feature }) => !supported.includes(feature));
+    const missing = needs.filter(({ feature }) => !isSupported(feature, supported));
     if (missing.length === 0) continue;
     const each = missing.map(({ feature, field }) => `${feature} (${field})`).join(' and ');
     return `GatewayClass ${className} of Gateway ${gateway} does not support ${each}; remove the field, or use a Gateway of another class`;

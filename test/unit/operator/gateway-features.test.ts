@@ -29,6 +29,7 @@ describe('Features of a GatewayClass', () => {
 
   it('weights and the header need only the core of HTTPRoute', () => {
     assert.equal(problem(apiWith(shared), ...CORE), undefined);
+    assert.equal(problem(apiWith(shared), 'HTTPRouteMethodMatching'), undefined, 'the core is implied');
     assert.match(
       problem(apiWith(shared), 'TLSRoute') ?? '',
       /does not support HTTPRoute \(traffic\.provider/,
