@@ -2,7 +2,7 @@
 import { request } from 'undici';
 import { z } from 'zod';
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
-import type { KubeClient, ServicePort } from '../operator/runtime/kube-client.js';
+import { isForbidden, type KubeClient, type ServicePort } from '../operator/runtime/kube-client.js';
 import { CliError } from './output.js';
 
 const TIMEOUT_MS = 10_000;
@@ -73,11 +73,17 @@ export class QueryServer {
     return data;
   }
 
+  /** The error of a missing permission is handled by the caller. */
+  private readonly explained = (error: unknown): never => {
+    if (isForbidden(error)) throw error;
+    throw new CliError(`${this.url} is not reachable through the API server: ${(error as Error).message}`);
+  };
+
   private async get(path: string, query: Record<string, string>): Promise<unknown> {
     const { pathname } = new URL(this.url);
     const full = `${pathname.replace(/\/$/, '')}${path}`;
     const service = serviceOf(this.url);
-    if (service) return this.client.getFromService(service, full, query);
+    if (service) return this.client.getFromService(service, full, query).catch(this.explained);
     const address = `${new URL(this.url).origin}${full}?${new URLSearchParams(query)}`;
     const limits = { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS };
     const { statusCode, body } = await request(address, limits).catch((error: Error) => {
