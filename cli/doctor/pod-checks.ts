@@ -4,6 +4,7 @@ import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { PodKind } from '../../operator/resources/kinds.js';
 import { podSelector, selectorString } from '../../operator/resources/metadata.js';
 import type { ExecResult } from '../../operator/runtime/exec.js';
+import { isForbidden } from '../../operator/runtime/kube-client.js';
 import type { KubeObject } from '../../operator/runtime/kube-types.js';
 import { CliError } from '../output.js';
 import { QueryServer } from '../prometheus.js';
@@ -48,12 +49,13 @@ async function network(subject: Subject): Promise<Finding | Finding[]> {
   const { namespace, name } = pod.metadata;
   const command = [...PROGRAM, ...ROLES.connections];
   const signal = AbortSignal.timeout(EXEC_TIMEOUT_MS);
-  const result = await client.exec(
-    { namespace: namespace!, name },
-    { container: CONTAINER, command },
-    signal,
-  );
-  return networkFindings(api, name, result);
+  try {
+    const container = { container: CONTAINER, command };
+    return networkFindings(api, name, await client.exec({ namespace: namespace!, name }, container, signal));
+  } catch (error) {
+    if (isForbidden(error)) throw error;
+    return unstarted(api, name, (error as Error).message);
+  }
 }
 
 /** One finding per server. Exported for tests. */
@@ -62,11 +64,7 @@ export function networkFindings(api: PcfApi, pod: string, result: ExecResult): F
   if (result.exitCode === EXIT.usage)
     return { check, outcome: 'skipped', message: `the image of ${pod} has no command connections` };
   const report = reportIn(result.stdout);
-  if (!report) {
-    const message = `the check in ${pod} failed: ${(result.stderr || result.message || 'no output').trim()}`;
-    const remedy = `kubectl exec -n ${api.metadata.namespace} ${pod} -- ${[...PROGRAM, 'connections'].join(' ')}`;
-    return { check, outcome: 'fail', message, remedy };
-  }
+  if (!report) return unstarted(api, pod, (result.stderr || result.message || 'no output').trim());
   return report.connections.map(({ name, target, ok, durationMs, error }) => {
     const title = `network: ${name}`;
     if (ok)
@@ -84,6 +82,15 @@ export function networkFindings(api: PcfApi, pod: string, result: ExecResult): F
   });
 }
 
+function unstarted({ metadata }: PcfApi, pod: string, problem: string): Finding {
+  return {
+    check: 'network',
+    outcome: 'fail',
+    message: `the check in ${pod} failed: ${problem}`,
+    remedy: `kubectl exec -n ${metadata.namespace} ${pod} -- ${[...PROGRAM, 'connections'].join(' ')}`,
+  };
+}
+
 function reportIn(stdout: string): ConnectionReport | undefined {
   try {
     return connectionReportSchema.parse(JSON.parse(stdout));
@@ -98,10 +105,15 @@ async function logs(subject: Subject): Promise<Finding | Finding[]> {
   const check = 'logs';
   const pods = await runningPods(subject);
   if (pods.length === 0) return { check, outcome: 'skipped', message: 'no pod of the stable revision runs' };
-  const tail = await tailOf(subject, pods[0]!);
-  const odd = tail.find((line) => !isStructured(line));
-  if (odd !== undefined)
-    return { check, outcome: 'warn', message: `${pods[0]!.metadata.name} writes lines that are not JSON` };
+  const { name } = pods[0]!.metadata;
+  const tail = await tailOf(subject, pods[0]!).catch((error: Error) => {
+    if (isForbidden(error)) throw error;
+    return error;
+  });
+  if (tail instanceof Error)
+    return { check, outcome: 'warn', message: `the log of ${name} can't be read: ${tail.message}` };
+  if (!tail.every(isStructured))
+    return { check, outcome: 'warn', message: `${name} writes lines that are not JSON` };
   if (!subject.loki)
     return {
       check,

@@ -154,12 +154,12 @@ describe('kubectl pcf doctor', () => {
       body: JSON.stringify(body),
     });
     const proxy = '/api/v1/namespaces/monitoring/services/http:prometheus-operated:9090/proxy/thanos';
-    let mayProxy = true;
+    let answer: ReturnType<typeof refusal> | undefined;
     server.answer = ({ method, path }) => {
       if (path.endsWith('/pcfapis/api')) return json(pcfApi());
       if (method === 'GET' && !path.includes('/namespaces/')) return refusal(404, 'NotFound');
       if (!path.startsWith(proxy)) return refusal(403, 'Forbidden');
-      if (!mayProxy) return refusal(403, 'Forbidden');
+      if (answer) return answer;
       const series = { metric: { pod: 'api-1' }, value: [0, '0'] };
       const data = path.includes('/rules') ? { groups: [] } : { resultType: 'vector', result: [series] };
       return json({ status: 'success', data });
@@ -167,7 +167,12 @@ describe('kubectl pcf doctor', () => {
     const url = 'http://prometheus-operated.monitoring:9090/thanos/';
     const args = ['api', '-n', 'platform', '--prometheus', url];
     assert.match(await run(...args), /✗ +targets +Prometheus can't scrape api-1/);
-    mayProxy = false;
+    answer = refusal(503, 'ServiceUnavailable');
+    assert.match(
+      await run(...args),
+      /✗ +targets +http:\S+ is not reachable through the API server: .*ServiceUnavailable/,
+    );
+    answer = refusal(403, 'Forbidden');
     assert.match(await run(...args), /- +targets +your account lacks permissions/);
   });
 
