@@ -137,6 +137,15 @@ function program(finish: (code: number) => void): Command {
     .description('check the liveness of the API on this host')
     .action(async () => finish(await (await import('./roles/healthcheck.js')).healthcheck()));
   command
+    .command('connections')
+    .description(
+      'connect to the database, Redis and the other endpoints of the settings; exit with 75 if one is unreachable',
+    )
+    .option('--json', 'print the result as JSON')
+    .action(async (options: { json?: boolean }) =>
+      finish(await (await import('./roles/connections.js')).connections(options)),
+    );
+  command
     .command('describe')
     .description('print the version, migrations and settings of this image')
     .option('--json', 'print JSON, with the JSON Schema of the settings and the GraphQL schema')

@@ -1,5 +1,6 @@
 /** kubectl-pcf: a kubectl plugin for PcfApis. kubectl runs it as `kubectl pcf`. */
 import { Command } from 'commander';
+import { baselineCommand } from './baseline/command.js';
 import { dashboardCommand } from './dashboard/command.js';
 import {
   abortCommand,
@@ -41,6 +42,7 @@ const program = new Command('kubectl-pcf')
   .addCommand(renderCommand())
   .addCommand(importCommand())
   .addCommand(doctorCommand())
+  .addCommand(baselineCommand())
   .addHelpText(
     'after',
     `

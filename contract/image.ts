@@ -91,7 +91,12 @@ export const ROLES = {
   migratePurge: ['migrate', 'purge', '--json'],
   healthcheck: ['healthcheck'],
   describe: ['describe', '--json'],
+  /** Connects to the database, Redis and the other endpoints of the settings. */
+  connections: ['connections', '--json'],
 } as const;
+
+/** Program of the image, relative to its working directory, for `kubectl exec`: the image has no shell. */
+export const PROGRAM = ['node', 'dist/api-server/main.js'] as const;
 
 /**
  * Exit codes of the commands of the API, from sysexits.h. `tempFail`: retry later. `config`: rejected until
@@ -110,6 +115,23 @@ export const HEADERS = {
 
 export const migrationPhaseSchema = z.enum(['expand', 'backfill', 'contract']);
 export type MigrationPhase = z.infer<typeof migrationPhaseSchema>;
+
+/** Output of `connections --json`. */
+export const connectionReportSchema = z.object({
+  connections: z.array(
+    z.object({
+      /** `database`, `database replica`, `redis`, `tracing`, `login keys`, `Grafana`. */
+      name: z.string(),
+      /** Host and port. Without credentials. */
+      target: z.string(),
+      ok: z.boolean(),
+      durationMs: z.number(),
+      /** Error message, without credentials. */
+      error: z.string().optional(),
+    }),
+  ),
+});
+export type ConnectionReport = z.infer<typeof connectionReportSchema>;
 
 /** A lint finding. */
 export const migrationFindingSchema = z.object({

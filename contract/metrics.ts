@@ -10,3 +10,20 @@ export const METRICS = {
   operationErrors: 'graphql_operation_errors_total',
   operationLabel: 'operation',
 } as const;
+
+/**
+ * PromQL: increase of a counter in the window, per group. `increase` ignores the first sample of a series, and with
+ * it what a new pod counted before its first scrape, which can be all of its errors. Series that did not exist
+ * before the window start at 0. `selector`: with braces; `range`: a duration of Prometheus.
+ */
+export function countedIncrease(
+  counter: string,
+  selector: string,
+  range: string,
+  by: readonly string[] = [],
+): string {
+  const series = `${counter}${selector}`;
+  const known = `(increase(${series}[${range}]) and ${series} offset ${range})`;
+  const added = `(max_over_time(${series}[${range}]) unless ${series} offset ${range})`;
+  return `sum by (${by.join(', ')}) (${known} or ${added})`;
+}

@@ -10,7 +10,7 @@ export interface OperatorSettings {
   /** Namespace of the leader election Lease. */
   leaseNamespace: string;
   leaderElection: boolean;
-  /** Whether to watch PcfWindows and namespaces, which are cluster-scoped. */
+  /** Whether to watch PcfWindows, namespaces, GatewayClasses, and the Gateways of all namespaces. */
   clusterWindows: boolean;
   /** Time after the last observed change of the Lease before a standby acquires it. */
   leaseDurationMs: number;
@@ -136,7 +136,7 @@ function optionsOf(command: Command): Command {
     .addOption(
       option(
         '--cluster-windows',
-        'with --namespace: read PcfWindows and the labels of namespaces too, which are cluster-scoped',
+        'with --namespace: also read objects outside these namespaces: PcfWindows, labels of namespaces, Gateways and their classes',
         CLUSTER_WINDOWS,
       ).default(false),
     )

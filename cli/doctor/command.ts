@@ -12,7 +12,10 @@ import { readManifests } from '../manifest.js';
 import { CliError, outputOption, paint, printJson, table } from '../output.js';
 import { clusterChecks } from './cluster-checks.js';
 import { dataChecks } from './data-checks.js';
+import { gatewayChecks } from './gateway-checks.js';
 import { hostChecks } from './host-checks.js';
+import { podChecks } from './pod-checks.js';
+import { prometheusChecks } from './prometheus-checks.js';
 import { runningChecks } from './running-checks.js';
 import type { Check, Finding, Outcome, Subject } from './types.js';
 
@@ -20,6 +23,9 @@ type DoctorOptions = ClusterOptions & {
   filename?: string;
   operatorNamespace: string;
   connect: boolean;
+  fromPod: boolean;
+  prometheus?: string;
+  loki?: string;
   output: string;
 };
 
@@ -30,15 +36,20 @@ export function doctorCommand(): Command {
     .option('-f, --filename <file>', 'manifest of a PcfApi; - for standard input')
     .option('--operator-namespace <name>', 'namespace of the operator', label, 'pcf-system')
     .option('--connect', 'also connect to the database from this machine', false)
+    .option('--from-pod', 'also connect to the servers of the settings from a running pod, by exec', false)
+    .option('--prometheus <url>', 'URL of Prometheus; default: that of the analysis in the spec')
+    .option('--loki <url>', 'URL of Loki, to check that it receives the logs')
     .addOption(outputOption())
     .addHelpText(
       'after',
       `
-Exit code 1 if a check fails. Connects only to the API server unless --connect is set.
+Exit code 1 if a check fails. Connects only to the API server, except with --connect, and to a
+Prometheus or Loki whose URL is not of the form http://NAME.NAMESPACE:PORT.
 
 Examples:
   $ kubectl pcf doctor -f deploy/samples/production.yaml
-  $ kubectl pcf doctor pcf-api -n platform --connect`,
+  $ kubectl pcf doctor pcf-api -n platform --connect
+  $ kubectl pcf doctor pcf-api -n platform --from-pod --prometheus http://prometheus-operated.monitoring:9090`,
     )
     .action(async (name: string | undefined, options: DoctorOptions) => {
       const findings = await withCluster(options, async (access) => {
@@ -56,7 +67,7 @@ async function subjectsOf(
   name: string | undefined,
   options: DoctorOptions,
 ): Promise<Subject[]> {
-  const { filename, operatorNamespace, connect } = options;
+  const { filename, operatorNamespace, connect, fromPod, prometheus, loki } = options;
   if ((name === undefined) === (filename === undefined))
     throw new CliError('specify a PcfApi by name, or a file with -f');
   const subject = (api: PcfApi, applied: boolean): Subject => ({
@@ -64,7 +75,7 @@ async function subjectsOf(
     api,
     applied,
     operatorNamespace,
-    connect,
+    ...{ connect, fromPod, prometheus, loki },
   });
   if (name) return [subject(await getPcfApi(access, name), true)];
   const { namespace: requested } = options;
@@ -74,7 +85,15 @@ async function subjectsOf(
 }
 
 async function runChecks(subject: Subject): Promise<Finding[]> {
-  const checks: Check[] = [...clusterChecks, ...dataChecks, ...hostChecks, ...runningChecks];
+  const checks: Check[] = [
+    ...clusterChecks,
+    ...dataChecks,
+    ...hostChecks,
+    ...gatewayChecks,
+    ...runningChecks,
+    ...podChecks,
+    ...prometheusChecks,
+  ];
   return (await Promise.all(checks.map((check) => check(subject)))).flat();
 }
 

@@ -21,6 +21,12 @@ export interface Subject {
   operatorNamespace: string;
   /** Whether to connect to the database. */
   connect: boolean;
+  /** Whether to run a command in a pod, which connects to the servers of its settings. */
+  fromPod: boolean;
+  /** URL of Prometheus; default: that of the analysis in the spec. */
+  prometheus?: string;
+  /** URL of Loki. */
+  loki?: string;
 }
 
 export type Check = (subject: Subject) => Promise<Finding | Finding[]>;

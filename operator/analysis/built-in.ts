@@ -2,7 +2,7 @@
  * PromQL of the built-in metrics. They use counters of the API: GraphQL errors have HTTP status 200, so
  * metrics of a mesh or a proxy do not include them.
  */
-import { METRICS } from '../../contract/metrics.js';
+import { countedIncrease, METRICS } from '../../contract/metrics.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { MetricSpec, PrometheusTarget, RequestMetric } from '../api/v1alpha1/spec/analysis.js';
 import { quoted } from './placeholders.js';
@@ -47,17 +47,8 @@ function enough(query: string, requests: string, { minRequests }: RequestMetric,
   return `(${query}) and on (${by.join(', ')}) ((${requests}) >= ${minRequests})`;
 }
 
-/**
- * Increase of a counter in the window, per group. `increase` ignores the first sample of a series, and with
- * it requests that a new canary pod counted before its first scrape, which can be all of its errors. Series
- * that did not exist before the window start at 0.
- */
 function counted(counter: string, selector: string, window: string, by: string[]): string {
-  const series = `${counter}${selector}`;
-  const range = promDuration(window);
-  const known = `(increase(${series}[${range}]) and ${series} offset ${range})`;
-  const added = `(max_over_time(${series}[${range}]) unless ${series} offset ${range})`;
-  return `sum by (${by.join(', ')}) (${known} or ${added})`;
+  return countedIncrease(counter, selector, promDuration(window), by);
 }
 
 function selectorOf(

@@ -19,9 +19,11 @@ import { ResourceEventType } from '../runtime/event-types.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import type { CacheEvent, CacheOptions, ResourceCache } from '../runtime/resource-cache.js';
 import { keyOf } from '../runtime/store.js';
+import { type GatewayClassView, parentGateways } from '../traffic/gateway-features.js';
 import { claimKey, claimsOf, type HostClaim } from '../traffic/host-claims.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
 import { followedBy } from '../traffic/shared.js';
+import { GatewayCaches } from './gateway-caches.js';
 import { digestOf, type SecretDigest } from './secret-digests.js';
 import { WindowCaches } from './window-caches.js';
 
@@ -67,6 +69,8 @@ export class Caches {
   private readonly labelled: ReadonlyMap<ResourceType, ResourceCache>;
   /** Undefined if PcfWindows are ignored. */
   readonly windows: WindowCaches | undefined;
+  /** Undefined if the operator may not read cluster-scoped objects. */
+  readonly gateways: GatewayCaches | undefined;
 
   constructor(set: CacheSet, namespaces: readonly string[] = [], hasClusterWindows = true) {
     this.pcfApis = set.resource(PcfApiKind, {
@@ -79,6 +83,7 @@ export class Caches {
       transform: digestOf,
     });
     this.windows = hasClusterWindows ? new WindowCaches(set) : undefined;
+    this.gateways = hasClusterWindows ? new GatewayCaches(set) : undefined;
     this.userRoutes = new Map(
       SHARED_ROUTES.map(({ type }) => [
         type,
@@ -149,6 +154,11 @@ export class Caches {
   /** A route of the user's own. */
   userRoute(type: ResourceType, { metadata }: PcfApi, name: string): KubeObject | undefined {
     return this.userRoutes.get(type)?.get(metadata.namespace, name);
+  }
+
+  /** The classes of the Gateways that serve a PcfApi, as far as they are known. */
+  gatewayClasses(api: PcfApi, userRoute: KubeObject | undefined): GatewayClassView[] {
+    return this.gateways?.classesOf(parentGateways(api, userRoute)) ?? [];
   }
 
   /** Routes of users with rules of the PcfApi, whether it still names them or not. */

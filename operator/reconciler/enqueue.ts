@@ -1,4 +1,5 @@
 /** Which PcfApis are reconciled, and when: after events of the caches, and periodically. */
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { keyOf } from '../runtime/store.js';
 import type { Priority, WorkQueue } from '../runtime/work-queue.js';
 import { type Caches, instanceKey } from './caches.js';
@@ -35,6 +36,12 @@ export function enqueueOnEvents({ caches, queue, isWorking, onEdit }: Enqueuing)
     });
   }
   enqueueOnWindows(caches, queue);
+  caches.gateways?.onChange(() => {
+    for (const api of caches.pcfApis.list()) {
+      const { traffic } = (api as unknown as PcfApi).spec;
+      if (traffic?.provider === 'GatewayAPI') queue.add(keyOf(api), 'low');
+    }
+  });
   caches.secrets.on(({ object }) => {
     for (const api of caches.readersOf(object)) queue.add(keyOf(api), priority());
   });

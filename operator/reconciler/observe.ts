@@ -23,6 +23,7 @@ import type { Revision } from '../resources/revision.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { keySourceOf } from '../signing-keys/source.js';
+import { unsupportedFeatures } from '../traffic/gateway-features.js';
 import { routerOf } from '../traffic/index.js';
 import { updatingDeployments } from './component-rollout.js';
 import { hostConflicts } from './host-conflict.js';
@@ -92,6 +93,7 @@ export function observe(
   });
   const userRoute = routeRef && router.shared && caches.userRoute(router.shared.type, api, routeRef.name);
   const liveRoute = userRoute ?? (router.shared && caches.get(router.shared.type, api, api.metadata.name));
+  const unsupportedFeature = unsupportedFeatures(api, caches.gatewayClasses(api, userRoute));
   const missingKinds = router.requires(api).filter((type) => !caches.available(type));
   return {
     api,
@@ -111,6 +113,7 @@ export function observe(
     ),
     available: (type) => caches.available(type),
     missingKinds,
+    unsupportedFeature,
     trouble: new Map([
       ...creationTroubles(uncreated, revisions.keys(), migrations),
       ...troubles(pods, migrations),
@@ -127,7 +130,7 @@ export function observe(
       routeRejected: liveRoute && router.rejection?.(liveRoute),
       routeTrouble: routeTrouble({ api, router, missingKinds, userRoute }),
       // A gateway without the policy sends plain HTTP to pods that serve HTTPS.
-      startable: missing.length === 0 && !missingKinds.includes(BackendTlsPolicyKind),
+      startable: missing.length === 0 && !missingKinds.includes(BackendTlsPolicyKind) && !unsupportedFeature,
     },
   };
 }

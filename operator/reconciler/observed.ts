@@ -40,6 +40,8 @@ export interface Observed {
   signingKeys?: KeySource;
   /** Kinds that the router needs and the cluster does not have. */
   missingKinds: ResourceType[];
+  /** A feature that the spec requires and the class of a Gateway does not support. */
+  unsupportedFeature?: string;
   /** The user's own route of `traffic.routeRef`; undefined if it does not exist, or is not set. */
   userRoute: KubeObject | undefined;
   /** The route that serves: the user's own, or the operator's. */
@@ -69,5 +71,12 @@ export interface Autoscaler {
 /** The part of the caches that {@link observe} reads. */
 export type ClusterView = Pick<
   Caches,
-  'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers' | 'claimants'
+  | 'userRoute'
+  | 'get'
+  | 'ownedBy'
+  | 'secret'
+  | 'available'
+  | 'foreignAutoscalers'
+  | 'claimants'
+  | 'gatewayClasses'
 >;

@@ -16,6 +16,7 @@ const empty: ClusterView = {
   available: () => true,
   foreignAutoscalers: () => [],
   claimants: () => [],
+  gatewayClasses: () => [],
 };
 
 /** In the order of the operator's writes, including the migration Job. */

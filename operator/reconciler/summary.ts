@@ -50,6 +50,7 @@ export function reasonSince({ status }: PcfApi, reason: string, now: number): st
 const rules: readonly SummaryRule[] = [
   secretMissing,
   providerMissing,
+  featureUnsupported,
   restoring,
   belowRollbackFloor,
   routeMissing,
@@ -88,6 +89,18 @@ function secretMissing({ observed, since }: SummaryInput): Summary | undefined {
 function providerMissing({ observed, since }: SummaryInput): Summary | undefined {
   const trouble = missingProvider(observed);
   return trouble ? missingObject('TrafficProviderMissing', trouble, since) : undefined;
+}
+
+/** The class of a Gateway would ignore the field, or reject the route. Running pods continue to serve. */
+function featureUnsupported({ observed, since }: SummaryInput): Summary | undefined {
+  const { unsupportedFeature } = observed;
+  if (!unsupportedFeature) return undefined;
+  return {
+    phase: 'Pending',
+    reason: 'GatewayFeatureUnsupported',
+    message: `${unsupportedFeature}; no new pod is started${since('GatewayFeatureUnsupported')}`,
+    verdict: 'InProgress',
+  };
 }
 
 /** An undo below the rollback floor, within the window after contract. */

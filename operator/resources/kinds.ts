@@ -44,6 +44,10 @@ export const DestinationRuleKind = namespaced(
 );
 export const HttpRouteKind = namespaced('gateway.networking.k8s.io', 'v1', 'HTTPRoute', 'httproutes');
 export const GatewayKind = namespaced('gateway.networking.k8s.io', 'v1', 'Gateway', 'gateways');
+export const GatewayClassKind: ResourceType = {
+  ...{ group: 'gateway.networking.k8s.io', version: 'v1', kind: 'GatewayClass', plural: 'gatewayclasses' },
+  namespaced: false,
+};
 /** All versions of the Gateway API serve it as v1beta1, including those before v1. */
 export const ReferenceGrantKind = namespaced(
   'gateway.networking.k8s.io',

@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Dispatcher } from 'undici';
 import { ApiConnection } from './connection.js';
-import { errorOf, isNotFound, isUnauthorized } from './kube-error.js';
+import { type ExecResult, execOver } from './exec.js';
+import { errorOf, isForbidden, isNotFound, isUnauthorized } from './kube-error.js';
 import {
   collectionPath,
   type DeleteOptions,
@@ -81,6 +82,14 @@ interface RequestOptions {
   contentType?: string;
   signal?: AbortSignal;
   target?: RequestTarget;
+}
+
+/** A port of a Service, reached through the API server. */
+export interface ServicePort {
+  namespace: string;
+  name: string;
+  scheme: 'http' | 'https';
+  port: string;
 }
 
 const PodType: ResourceType = { group: '', version: 'v1', kind: 'Pod', plural: 'pods', namespaced: true };
@@ -225,6 +234,40 @@ export class KubeClient {
     signal: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>> {
     return this.stream(`${objectPath(PodType, namespace, name)}/log`, query, signal);
+  }
+
+  /**
+   * Runs a command in a container, without input. Requires the permission for `pods/exec`. A command that fails is
+   * a result; an error is thrown if it could not be started.
+   */
+  async exec(
+    { namespace, name }: { namespace: string; name: string },
+    { container, command }: { container: string; command: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<ExecResult> {
+    const query = new URLSearchParams({ container, stdout: 'true', stderr: 'true' });
+    for (const argument of command) query.append('command', argument);
+    const path = `${objectPath(PodType, namespace, name)}/exec?${query}`;
+    try {
+      return await execOver(await this.connection.get(), path, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      // A WebSocket does not report why it is refused; the response to a plain request does.
+      await this.json('GET', path, { signal }).catch((reason: unknown) => {
+        if (isForbidden(reason) || isNotFound(reason)) throw reason;
+      });
+      throw error;
+    }
+  }
+
+  /** GET of JSON from a Service through the API server. Requires the permission for `services/proxy`. */
+  getFromService<T>(
+    { namespace, name, scheme, port }: ServicePort,
+    path: string,
+    query: Record<string, string>,
+  ): Promise<T> {
+    const service = `/api/v1/namespaces/${namespace}/services/${scheme}:${name}:${port}/proxy`;
+    return this.json<T>('GET', `${service}${path}`, { query });
   }
 
   /**

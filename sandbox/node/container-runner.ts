@@ -1,4 +1,5 @@
 /** Runs a container as a local process, and restarts it according to its restart policy. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -86,6 +87,14 @@ export class ContainerRunner {
 
   signal(signal: NodeJS.Signals): void {
     this.process?.signal(signal);
+  }
+
+  /** Starts another process of the container; undefined if it does not run. */
+  exec(words: readonly string[]): ChildProcess | undefined {
+    if (!this.launch || !this.process?.running) return undefined;
+    const { env, cwd } = this.launch;
+    const [command = '', ...args] = this.launch.localCommand(words);
+    return spawn(command, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   kill(): void {

@@ -1,9 +1,10 @@
-/** Kubelet endpoint of `kubectl logs`. The API server authenticates with its client certificate. */
+/** Kubelet endpoints of `kubectl logs` and of exec. The API server authenticates with its client certificate. */
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type StartCommand, serveExec } from './exec-server.js';
 
 export interface LogFile {
   path: string;
@@ -33,11 +34,13 @@ export class LogServer {
   constructor(
     { cert, key }: Identity,
     private readonly find: FindLog,
+    start: StartCommand,
   ) {
     const options = { cert, key, ca: cert, requestCert: true, rejectUnauthorized: true };
     this.server = createServer(options, (request, response) => {
       this.answer(new URL(request.url ?? '/', 'https://node'), response).catch(() => response.destroy());
     });
+    serveExec(this.server, start);
   }
 
   /** Resolves with its port. */

@@ -1,4 +1,5 @@
 /** A pod: its containers, its status, its graceful termination. */
+import type { ChildProcess } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -115,6 +116,11 @@ export class PodWorker {
     const run = runner.restartCount - (previous ? 1 : 0);
     const path = logFileOf(this.folder, container, run);
     return { path, open: () => runner.restartCount === run && runner.state.running !== undefined };
+  }
+
+  /** Starts a command in a running container; undefined if there is none. */
+  exec(container: string, command: readonly string[]): ChildProcess | undefined {
+    return this.runners.find((one) => one.container.name === container)?.exec(command);
   }
 
   /** Retries while the API server is unavailable. */

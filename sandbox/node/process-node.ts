@@ -44,7 +44,11 @@ export class ProcessNode {
     this.pods = new ResourceCache(PodKind, this.client, options.logger, {
       fieldSelector: `spec.nodeName=${this.name}`,
     });
-    this.logs = new LogServer(options.identity, (...asked) => this.logOf(...asked));
+    this.logs = new LogServer(
+      options.identity,
+      (...asked) => this.logOf(...asked),
+      (namespace, pod, ...asked) => this.workerOf(namespace, pod)?.exec(...asked),
+    );
     this.pods.on(({ type, object }) => this.onPod(type === 'DELETED', object as Pod));
   }
 

@@ -56,7 +56,9 @@ describe('kubectl pcf doctor', () => {
   });
 
   /** Returns the output of `kubectl pcf doctor` for a PcfApi in a file. */
-  async function doctor(file: string): Promise<string> {
+  const doctor = (file: string) => run('-f', file);
+
+  async function run(...what: string[]): Promise<string> {
     const kubeconfig = join(folder, 'kubeconfig');
     const authority = Buffer.from(server.ca).toString('base64');
     writeFileSync(
@@ -72,9 +74,13 @@ describe('kubectl pcf doctor', () => {
         'current-context': 'bare',
       }),
     );
-    const args = ['dist/bundle/cli/bin.js', 'doctor', '-f', file, '--kubeconfig', kubeconfig];
+    const args = ['dist/bundle/cli/bin.js', 'doctor', ...what, '--kubeconfig', kubeconfig];
     const child = spawn(process.execPath, args, { env: { ...process.env, NO_COLOR: '1' } });
-    return (await child.stdout.setEncoding('utf8').toArray()).join('');
+    const [out, problems] = await Promise.all(
+      [child.stdout, child.stderr].map((stream) => stream.setEncoding('utf8').toArray()),
+    );
+    assert.deepEqual(problems, []);
+    return out!.join('');
   }
 
   it('reports missing PcfApi and optional CRDs, and a missing operator', async () => {
@@ -110,6 +116,64 @@ describe('kubectl pcf doctor', () => {
     assert.match(await doctor(file), /✓ +Secret api-jwt +the operator creates it/);
     writeFileSync(file, `${minimal}${auth('{ overlap: 1h }')}`);
     assert.match(await doctor(file), /✗ +Secret api-jwt +does not exist/);
+  });
+
+  it('reports a Gateway or class that does not exist, and a class without a feature that the spec requires', async () => {
+    const file = join(folder, 'gateway.yaml');
+    const minimal = readFileSync('deploy/samples/minimal.yaml', 'utf8');
+    const traffic = '{ provider: GatewayAPI, hosts: [a.example.com], gateways: [infra/public] }';
+    writeFileSync(file, `${minimal}  traffic: ${traffic}\n  strategy: { canary: { mirror: 10 } }\n`);
+    const objects: Record<string, object> = {};
+    server.answer = ({ method, path }) => {
+      const object = objects[path.split('/').slice(-2).join('/')];
+      if (object) return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(object) };
+      return method === 'GET' ? refusal(404, 'NotFound') : refusal(403, 'Forbidden');
+    };
+    assert.match(await doctor(file), /✗ +gateway +Gateway infra\/public does not exist/);
+    objects['gateways/public'] = { metadata: { name: 'public' }, spec: { gatewayClassName: 'kong' } };
+    assert.match(await doctor(file), /✗ +gateway +GatewayClass kong does not exist/);
+    const reporting = (...names: string[]) => {
+      const supported = names.map((name) => ({ name }));
+      objects['gatewayclasses/kong'] = {
+        metadata: { name: 'kong' },
+        status: { supportedFeatures: supported },
+      };
+    };
+    reporting('HTTPRoute');
+    assert.match(
+      await doctor(file),
+      /✗ +gateway +GatewayClass kong .* does not support HTTPRouteRequestPercentageMirror/,
+    );
+    reporting('HTTPRoute', 'HTTPRouteRequestPercentageMirror');
+    assert.match(await doctor(file), /✓ +gateway +GatewayClass kong supports what the spec requires/);
+  });
+
+  it('reads a Prometheus that is a Service through the API server, and skips it without permission', async () => {
+    const json = (body: object) => ({
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const proxy = '/api/v1/namespaces/monitoring/services/http:prometheus-operated:9090/proxy/thanos';
+    let answer: ReturnType<typeof refusal> | undefined;
+    server.answer = ({ method, path }) => {
+      if (path.endsWith('/pcfapis/api')) return json(pcfApi());
+      if (method === 'GET' && !path.includes('/namespaces/')) return refusal(404, 'NotFound');
+      if (!path.startsWith(proxy)) return refusal(403, 'Forbidden');
+      if (answer) return answer;
+      const series = { metric: { pod: 'api-1' }, value: [0, '0'] };
+      const data = path.includes('/rules') ? { groups: [] } : { resultType: 'vector', result: [series] };
+      return json({ status: 'success', data });
+    };
+    const url = 'http://prometheus-operated.monitoring:9090/thanos/';
+    const args = ['api', '-n', 'platform', '--prometheus', url];
+    assert.match(await run(...args), /✗ +targets +Prometheus can't scrape api-1/);
+    answer = refusal(503, 'ServiceUnavailable');
+    assert.match(
+      await run(...args),
+      /✗ +targets +http:\S+ is not reachable through the API server: .*ServiceUnavailable/,
+    );
+    answer = refusal(403, 'Forbidden');
+    assert.match(await run(...args), /- +targets +your account lacks permissions/);
   });
 
   it('rejects an unsupported PostgreSQL version', () => {

@@ -18,6 +18,7 @@ export const REASONS = {
   // Ready: a condition that can resolve without manual action blocks the delivery.
   SecretMissing: 'a Secret, or a key in it, does not exist',
   TrafficProviderMissing: 'the CRDs of the traffic provider are not installed',
+  GatewayFeatureUnsupported: 'the class of a Gateway does not support what the spec requires',
   RouteMissing: 'the route of traffic.routeRef does not exist, or has no rule for this PcfApi',
   PodsNotReady: 'pods of a revision are not ready',
   WeightLimited: 'too few pods are ready for the desired weight',

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { generate } from 'selfsigned';
+import { measure as figuresOf } from '../../../cli/baseline/measure.js';
+import type { Figures } from '../../../cli/baseline/record.js';
+import { QueryServer } from '../../../cli/prometheus.js';
 import { METRICS } from '../../../contract/metrics.js';
 import type { Subject } from '../../../operator/analysis/analysis-model.js';
 import { evaluate } from '../../../operator/analysis/bounds.js';
@@ -60,6 +63,21 @@ describe('PrometheusProvider with a real Prometheus', () => {
   }
 
   const secrets: Record<string, Record<string, string>> = {};
+
+  it('has the figures of a performance baseline', async () => {
+    const { name, scraped } = await revision((it) => it.requests(1));
+    scraped.requests(190, 'Deployments', { seconds: 0.02 });
+    scraped.requests(10, 'Deployments', { seconds: 0.6, failed: true });
+    const server = new QueryServer(undefined as never, prometheus.url);
+    const of = (windowSeconds: number) => figuresOf(server, pcfApi(), name, windowSeconds);
+    await eventually('the requests are scraped', async () => !('requests' in (await of(60))));
+    const found = (await of(60)) as Figures;
+    assert.ok(Math.abs(found.errorShare - 0.05) < 0.02, String(found.errorShare));
+    assert.ok(found.p50 > 0.005 && found.p50 <= 0.025, String(found.p50));
+    assert.ok(found.p99 > 0.5 && found.p99 <= 1, String(found.p99));
+    const unknown = await figuresOf(server, pcfApi(), 'api-unknown', 60);
+    assert.deepEqual(unknown, { requests: 0 });
+  });
 
   describe('success rate', () => {
     it('counts failures before the first scrape, and HTTP 200 responses that contain an error', async () => {

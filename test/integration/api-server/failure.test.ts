@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
-import { EXIT } from '../../../contract/image.js';
+import { connectionReportSchema, EXIT } from '../../../contract/image.js';
 import {
   freePort,
   removePostgres,
@@ -336,6 +336,27 @@ describe('api-server under failure', () => {
     const ended = await runRole(['healthcheck'], env);
     assert.equal(ended.code, EXIT.failure);
     assert.match(ended.stderr, /ECONNREFUSED/);
+  });
+
+  it('connections: reports each server of the settings, exits with 75 if one is unreachable, and prints no password', async () => {
+    const env = { PCF_API__DATABASE__URL: url };
+    const reached = await runRole(['connections', '--json'], env);
+    assert.equal(reached.code, EXIT.ok, reached.stderr);
+    const { connections } = connectionReportSchema.parse(JSON.parse(reached.stdout));
+    assert.deepEqual(
+      connections.map(({ name, ok }) => [name, ok]),
+      [['database', true]],
+    );
+    const some = await runRole(['connections'], {
+      PCF_API__DATABASE__URL: 'postgresql://pcf:sekret-12345@127.0.0.1:9/pcf',
+      PCF_API__REDIS__URL: 'redis://:sekret-12345@127.0.0.1:9',
+      PCF_API__TRACING__ENDPOINT: url.replace('postgresql', 'http'),
+    });
+    assert.equal(some.code, EXIT.tempFail);
+    assert.match(some.stdout, /^fail {2}database at 127\.0\.0\.1:9: connect ECONNREFUSED/m);
+    assert.match(some.stdout, /^fail {2}redis at 127\.0\.0\.1:9: connect ECONNREFUSED/m);
+    assert.match(some.stdout, /^ok {4}tracing at \S+: \d+ ms$/m);
+    assert.ok(!`${some.stdout}${some.stderr}`.includes('sekret'));
   });
 });
 

@@ -8,6 +8,7 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { kubectlPcf, spawnPcf } from '../../support/cluster/kubectl-pcf.js';
 import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
 
 const small = `
 apiVersion: pcf.dev/v1alpha1
@@ -17,6 +18,32 @@ spec:
   image: ${image('1.0.0')}
   database: { secretRef: { name: pcf-api-secrets } }
 `;
+
+/** The response of a Loki that has logs of all pods of the query, or of none. */
+function lokiAnswer(query: string, isComplete: boolean) {
+  const pods = isComplete ? (/pod=~"([^"]*)"/.exec(query)?.[1]?.split('|') ?? []) : [];
+  const result = pods.map((pod) => ({ metric: { pod }, value: [0, '12'] }));
+  return { body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }) };
+}
+
+/** The response of a Prometheus with these figures of one pod, and without rules. */
+function prometheusAnswer(path: string, figures: Record<'requests' | 'errors' | 'p50' | 'p99', number>) {
+  const query = new URL(path, 'http://prometheus').searchParams.get('query') ?? '';
+  if (path.startsWith('/loki')) return lokiAnswer(query, figures.p99 > 0.1);
+  const value = query.startsWith('up')
+    ? 1
+    : query.includes('0.99')
+      ? figures.p99
+      : query.includes('0.5')
+        ? figures.p50
+        : query.includes('errors')
+          ? figures.errors
+          : figures.requests;
+  const data = path.startsWith('/api/v1/rules')
+    ? { groups: [] }
+    : { resultType: 'vector', result: [{ metric: { pod: 'api-1' }, value: [0, String(value)] }] };
+  return { body: JSON.stringify({ status: 'success', data }) };
+}
 
 describe('kubectl pcf', () => {
   let sandbox: Sandbox;
@@ -142,10 +169,13 @@ describe('kubectl pcf', () => {
     assert.match(invalid.problems, /^error: -: a document has no apiVersion and kind/);
   });
 
-  it('doctor --connect reports no problem for a healthy PcfApi and its database', async () => {
-    const { code, out } = await pcf(['doctor', api.name, '--connect', ...here()]);
+  it('doctor --connect --from-pod reports no problem for a healthy PcfApi and its database', async () => {
+    const { code, out } = await pcf(['doctor', api.name, '--connect', '--from-pod', ...here()]);
     assert.equal(code, 0, out);
     assert.match(out, /database +PostgreSQL 18/);
+    assert.match(out, /✓ +network: database +127\.0\.0\.1:\d+ is reachable from api-\S+ in \d+ ms/);
+    assert.match(out, /- +logs +the pods write JSON lines; use --loki URL/);
+    assert.match(out, /- +targets +use --prometheus URL/);
     assert.match(out, /route +the route is in effect/);
   });
 
@@ -204,7 +234,8 @@ spec:
     const token = (await kubectl.run(['create', 'token', 'developer', ...at])).trim();
     const kubeconfig = join(sandbox.stateDir, 'kubeconfig-developer');
     cluster.writeKubeconfigFor(kubeconfig, 'developer', token);
-    const { out, problems } = await pcf(['doctor', api.name, '--kubeconfig', kubeconfig, ...at]);
+    const args = ['doctor', api.name, '--from-pod', '--kubeconfig', kubeconfig, ...at];
+    const { out, problems } = await pcf(args);
     assert.equal(problems, '');
     for (const line of [
       /✓ +PcfApi CRD +v1alpha1 is served/,
@@ -212,6 +243,8 @@ spec:
       /- +operator permissions +your account may not create/,
       /- +Secret pcf-api-secrets +your account may not read it/,
       /- +alerts +your account lacks permissions/,
+      /- +network +your account lacks permissions: .*pods\/exec/,
+      /- +logs +your account lacks permissions/,
       /✓ +kinds /,
       /✓ +health /,
       /no check failed/,
@@ -272,4 +305,37 @@ spec:
     assert.equal(code, 0, problems);
     assert.equal(out, `pcfapi.pcf.dev/api ${image('1.1.0')} promoted\n`);
   }).timeout(180_000);
+
+  it('baseline records the figures of the stable revision, and doctor reports later ones that are worse', async () => {
+    const server = await HttpEndpoint.start();
+    const figures = { requests: 7200, errors: 0, p50: 0.01, p99: 0.1 };
+    server.answer = ({ path }) => prometheusAnswer(path, figures);
+    const at = [api.name, '--prometheus', server.url, ...here()];
+    try {
+      const recorded = await pcf(['baseline', ...at]);
+      assert.match(
+        recorded.out,
+        /^api-\S+: 2 requests\/s, errors 0 %, p50 10 ms, p99 100 ms in 60m$/m,
+        recorded.problems,
+      );
+      const same = await pcf(['doctor', '--loki', server.url, ...at]);
+      assert.match(same.out, /✓ +baseline +2 requests\/s, .*; as good as the baseline recorded/);
+      assert.match(same.out, /✓ +targets +Prometheus scrapes all 1 pods/);
+      assert.match(same.out, /✗ +logs +Loki has no logs of api-\S+ in the last 15m/);
+      assert.match(same.out, /✗ +alert rules +Prometheus has not loaded the alert PcfApiFailed/);
+      figures.p99 = 0.4;
+      const slower = await pcf(['doctor', '--loki', server.url, ...at]);
+      assert.match(slower.out, /✓ +logs +Loki has logs of all 1 pods/);
+      assert.match(slower.out, /✗ +baseline +worse than the baseline recorded: p99 400 ms instead of 100 ms/);
+      figures.requests = 20;
+      const few = await pcf(['baseline', ...at]);
+      assert.deepEqual([few.code, few.out], [1, '']);
+      assert.match(few.problems, /has served 20 GraphQL requests in 60m, fewer than 100/);
+      server.answer = { status: 503 };
+      const broken = await pcf(['doctor', ...at]);
+      assert.match(broken.out, /✗ +targets +http:\S+ returned status 503/);
+    } finally {
+      await server.stop();
+    }
+  });
 });

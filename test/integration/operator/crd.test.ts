@@ -42,7 +42,7 @@ describe('API server with the PcfApi CRD', () => {
   });
 
   function dryRun(manifest: string): Promise<string> {
-    const text = manifest.replace('namespace: platform', `namespace: ${namespace}`);
+    const text = manifest.replaceAll('namespace: platform', `namespace: ${namespace}`);
     return sandbox.parts.kubectl.apply(text, '--dry-run=server');
   }
 
@@ -78,7 +78,7 @@ describe('API server with the PcfApi CRD', () => {
       assert.match(await dryRun(stringify(api, KUBERNETES_YAML)), /created/);
     });
 
-  for (const file of ['routes', 'stores', 'windows'].flatMap((folder) =>
+  for (const file of ['gateways', 'routes', 'stores', 'windows'].flatMap((folder) =>
     samples(`deploy/samples/${folder}`),
   )) {
     it(`accepts ${file}`, async () => assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   DeploymentKind,
+  GatewayKind,
   HttpRouteKind,
   JobKind,
   SecretKind,
@@ -158,6 +159,39 @@ describe('the operator with a faulty environment or spec', () => {
     assert.ok(await api.get(HttpRouteKind));
     await api.remove();
   }).timeout(120_000);
+
+  it('starts no pod behind a Gateway whose class lacks a feature, and continues once it has it', async () => {
+    const namespace = await newTenant(sandbox, 'features');
+    const { client, kubectl } = sandbox.parts;
+    const apiVersion = 'gateway.networking.k8s.io/v1';
+    const gatewayClassName = 'without-mirrors';
+    const supporting = (...names: string[]) =>
+      kubectl.run([
+        ...['patch', 'gatewayclass', gatewayClassName, '--subresource=status', '--type=merge', '-p'],
+        JSON.stringify({ status: { supportedFeatures: names.map((name) => ({ name })) } }),
+      ]);
+    const controllerName = 'example.com/gateway-controller';
+    await kubectl.apply([
+      { apiVersion, kind: 'GatewayClass', metadata: { name: gatewayClassName }, spec: { controllerName } },
+    ]);
+    await supporting('HTTPRoute');
+    const listeners = [{ name: 'http', port: 80, protocol: 'HTTP' }];
+    const metadata = { name: 'public', namespace };
+    await client.create(GatewayKind, {
+      ...{ apiVersion, kind: 'Gateway', metadata },
+      spec: { gatewayClassName, listeners },
+    });
+    const traffic = { provider: 'GatewayAPI', hosts: [`${namespace}.example.com`], gateways: ['public'] };
+    const strategy = { type: 'Canary', canary: { mirror: 10 } };
+    const api = await TestApi.create(sandbox, namespace, { traffic, strategy });
+    await api.reason('GatewayFeatureUnsupported');
+    assert.match(api.message(), /GatewayClass without-mirrors of Gateway \S+\/public .*canary\.mirror/);
+    assert.deepEqual(await api.owned(JobKind), []);
+    await supporting('HTTPRoute', 'HTTPRouteRequestPercentageMirror');
+    await api.ready();
+    await api.remove();
+    await kubectl.run(['delete', 'gatewayclass', gatewayClassName]);
+  }).timeout(90_000);
 
   it('routes no traffic to an image that is never ready', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'broken'));

@@ -52,6 +52,7 @@ describe('analysisJob', () => {
       available: () => true,
       foreignAutoscalers: () => [],
       claimants: () => [],
+      gatewayClasses: () => [],
     });
     assert.equal(observed.owned.length, 1);
     assert.deepEqual(unwantedObjects(observed, [], { position: {} }), []);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, normalize } from 'node:path';
+import { githubSlug } from '../../../scripts/github-slug.js';
 
 const pages = [
   'README.md',
@@ -15,19 +16,11 @@ const read = (page: string) => readFileSync(page, 'utf8');
 /** Removes code, which contains no links. */
 const withoutCode = (text: string) => text.replaceAll(/^```.*?^```/gms, '').replaceAll(/`[^`\n]+`/g, '');
 
-/** Anchors as GitHub generates them: TableOfContentsFilter of https://github.com/gjtorikian/html-pipeline. */
 function anchorsOf(page: string): Set<string> {
   const headings = read(page)
     .replaceAll(/^```.*?^```/gms, '')
     .matchAll(/^#+ (.+)$/gm);
-  return new Set(
-    [...headings].map(([, heading]) =>
-      heading!
-        .toLowerCase()
-        .replaceAll(/[^\p{L}\p{N}\- ]/gu, '')
-        .replaceAll(' ', '-'),
-    ),
-  );
+  return new Set([...headings].map(([, heading]) => githubSlug(heading!)));
 }
 
 /** Error of a broken link, or undefined. */
@@ -57,6 +50,13 @@ describe('documentation', () => {
   it('has a link in the README to every page', () => {
     const readme = read('README.md');
     const missing = pages.filter((page) => page !== 'README.md' && !readme.includes(`(${page})`));
+    assert.deepEqual(missing, []);
+  });
+
+  it('has every page in the navigation of the site', () => {
+    const navigation = read('docs/.vitepress/navigation.ts');
+    const names = readdirSync('docs').flatMap((name) => /^(.+)\.md$/.exec(name)?.[1] ?? []);
+    const missing = names.filter((name) => name !== 'index' && !navigation.includes(`'${name}')`));
     assert.deepEqual(missing, []);
   });
 

@@ -120,7 +120,7 @@ describe('traffic.backendTLS', () => {
   it('GatewayAPI: no pod that serves HTTPS is started while the cluster has no BackendTLSPolicy CRD', () => {
     const cluster = (missing?: string) => ({
       ...{ get: () => undefined, userRoute: () => undefined, ownedBy: () => [] },
-      ...{ foreignAutoscalers: () => [], claimants: () => [] },
+      ...{ foreignAutoscalers: () => [], claimants: () => [], gatewayClasses: () => [] },
       secret: (_api: PcfApi, name: string) => ({
         ...{ apiVersion: 'v1', kind: 'Secret', metadata: { name } },
         digests: { 'database-url': 'a', 'tls.crt': 'a', 'tls.key': 'a' },

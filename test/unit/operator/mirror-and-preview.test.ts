@@ -56,6 +56,7 @@ describe('preview Service of a blue-green delivery', () => {
       available: () => true,
       foreignAutoscalers: () => [],
       claimants: () => [],
+      gatewayClasses: () => [],
     });
     const traffic = { desiredWeight: 0, effectiveWeight: 0, verified: true };
     const objects = desiredObjects(observed, { position, replicas: {}, traffic, decisions: [] });

@@ -80,7 +80,7 @@ describe('replicaFailure', () => {
 describe('observe: pods that cannot be created', () => {
   const objects = (kind: string, made: KubeObject[]) => ({
     ...{ userRoute: () => undefined, get: () => undefined, secret: () => undefined },
-    ...{ available: () => true, foreignAutoscalers: () => [], claimants: () => [] },
+    ...{ available: () => true, foreignAutoscalers: () => [], claimants: () => [], gatewayClasses: () => [] },
     ownedBy: (type: { kind: string }) => (type.kind === kind ? made : []),
   });
 

@@ -152,6 +152,7 @@ class Cluster {
       available: () => true,
       foreignAutoscalers: () => [],
       claimants: () => [],
+      gatewayClasses: () => [],
     };
   }
 }

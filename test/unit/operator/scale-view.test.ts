@@ -43,7 +43,12 @@ function external(type: string): ScaleMetric {
 
 const cluster = (autoscalers: KubeObject[] = []): ClusterView => ({
   ...{ userRoute: () => undefined, get: () => undefined, ownedBy: () => [], secret: () => undefined },
-  ...{ available: () => true, foreignAutoscalers: () => autoscalers, claimants: () => [] },
+  ...{
+    available: () => true,
+    foreignAutoscalers: () => autoscalers,
+    claimants: () => [],
+    gatewayClasses: () => [],
+  },
 });
 
 interface Delivery {

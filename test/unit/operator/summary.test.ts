@@ -23,6 +23,7 @@ const empty: ClusterView = {
   available: () => true,
   foreignAutoscalers: () => [],
   claimants: () => [],
+  gatewayClasses: () => [],
 };
 
 const NO_IMAGE = { state: { waiting: { reason: 'ImagePullBackOff', message: 'not found' } } };
