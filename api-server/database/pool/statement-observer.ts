@@ -1,4 +1,4 @@
-import { inSpan, isTracing } from '../../../contract/tracing/tracing.js';
+import { inSpan, isRecording } from '../../../contract/tracing/tracing.js';
 
 /** A finished statement. */
 export interface StatementEvent {
@@ -13,7 +13,7 @@ export interface StatementEvent {
 
 /** Runs a statement in its own span when tracing is enabled. */
 export function statementSpan<T>(server: string, text: string, run: () => Promise<T>): Promise<T> {
-  if (!isTracing()) return run();
+  if (!isRecording()) return run();
   const operation = /^\s*(\w+)/.exec(text)?.[1]?.toUpperCase() ?? 'SQL';
   const attributes = {
     'db.system.name': 'postgresql',

@@ -1,5 +1,5 @@
 import { defaultFieldResolver, type GraphQLSchema, getNamedType, isLeafType, isObjectType } from 'graphql';
-import { inSpan, isTracing } from '../../../contract/tracing/tracing.js';
+import { inSpan, isRecording, isTracing } from '../../../contract/tracing/tracing.js';
 
 /**
  * Creates spans for resolvers that can take time: fields of the root types, and fields that return
@@ -15,10 +15,11 @@ export function traceResolvers(schema: GraphQLSchema): void {
       if (!resolve || resolve === defaultFieldResolver) continue;
       if (!roots.includes(type) && isLeafType(getNamedType(field.type))) continue;
       const name = `${type.name}.${field.name}`;
+      const options = { attributes: { 'graphql.field.name': name } };
       field.resolve = (source, args, context, info) =>
-        inSpan(name, { attributes: { 'graphql.field.name': name } }, async () =>
-          resolve(source, args, context, info),
-        );
+        isRecording()
+          ? inSpan(name, options, async () => resolve(source, args, context, info))
+          : resolve(source, args, context, info);
     }
   }
 }
