@@ -8,6 +8,7 @@ import {
 import type { Logger } from '../../observability/logging/logger.js';
 import type { Access } from '../access.js';
 import { type RoutedConnection, routedDriver } from '../routing/routed-connection.js';
+import type { KeyedRead, SharedRow } from '../routing/shared-reads.js';
 import type { StatementRunner } from '../routing/statement-router.js';
 import { typeOrmLogger } from './typeorm-logger.js';
 
@@ -38,6 +39,16 @@ export class DataSource extends TypeOrmDataSource {
   async runSql<Row extends object>(access: Access, sql: string, values?: unknown[]): Promise<Row[]> {
     const { rows } = await this.router.run(access, sql, values);
     return rows as Row[];
+  }
+
+  /** Like `runSql`, for a read. Concurrent requests share it, so the rows must not be modified. */
+  async readRows<Row extends object>(access: Access, sql: string, values: unknown[]): Promise<readonly Row[]> {
+    return (await this.router.readRows(access, sql, values)) as unknown as readonly Row[];
+  }
+
+  /** At least the rows of these keys. Concurrent requests share them, so they must not be modified. */
+  readByKey(read: KeyedRead, keys: readonly string[]): Promise<ReadonlyMap<unknown, SharedRow>> {
+    return this.router.readByKey(read, keys);
   }
 
   /** Runs `work` with an entity manager, for repositories, query builders and transactions. */

@@ -12,8 +12,7 @@ export class DatabaseSession {
   tables: { reads: Set<string>; writes: Set<string> } | undefined;
   #cancelled: { reason: unknown } | undefined;
   /** Cancel functions of the running statements. */
-  readonly #running = new Set<() => void>();
-
+  readonly #running = new Set<(reason: unknown) => void>();
   #asking: Promise<void> | undefined;
 
   /**
@@ -37,7 +36,7 @@ export class DatabaseSession {
   /** Cancels running statements and rejects further ones. */
   cancel(reason: unknown): void {
     this.#cancelled ??= { reason };
-    for (const cancel of this.#running) cancel();
+    for (const cancel of this.#running) cancel(reason);
     this.#running.clear();
   }
 
@@ -69,7 +68,7 @@ export class DatabaseSession {
    * Calls `cancel` if the session is cancelled while `work` runs. Not an AbortSignal, which would
    * cost more time than many statements.
    */
-  async cancellable<T>(cancel: () => void, work: () => Promise<T>): Promise<T> {
+  async cancellable<T>(cancel: (reason: unknown) => void, work: () => Promise<T>): Promise<T> {
     this.#running.add(cancel);
     try {
       return await work();

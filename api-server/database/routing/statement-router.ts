@@ -12,6 +12,7 @@ import {
 import type { DatabaseServer, PoolConnection } from '../pool/database-server.js';
 import { type DatabaseSession, databaseSession } from '../pool/session.js';
 import type { ReplicaMonitor } from '../replica/replica-monitor.js';
+import { type KeyedRead, rowsByKey, SharedReads, type SharedRow } from './shared-reads.js';
 
 export interface RouterParts {
   primary: DatabaseServer;
@@ -36,11 +37,12 @@ interface Statement {
 const RETRY = { maxAttempts: 2, backoff: new ExponentialBackoff({ initialDelay: 50, maxDelay: 500 }) };
 
 /** Runs statements by their access. */
-export type StatementRunner = Pick<StatementRouter, 'run' | 'begin' | 'within'>;
+export type StatementRunner = Pick<StatementRouter, 'run' | 'readRows' | 'readByKey' | 'begin' | 'within'>;
 
 export class StatementRouter {
   readonly #retryRead = retry(handleWhen(isDatabaseUnavailable), RETRY);
   readonly #retryConnect = retry(handleWhen(isDatabaseUnavailable), RETRY);
+  readonly #shared = new SharedReads((access, text, values) => this.run(access, text, values));
 
   constructor(private readonly parts: RouterParts) {
     this.#retryRead.onRetry((reason) => parts.onRetry('read', 'error' in reason ? reason.error : undefined));
@@ -54,6 +56,21 @@ export class StatementRouter {
     const statement = { access, session: databaseSession.getStore(), text, values };
     statement.session?.recordAccess(access);
     return access.mode === 'read' ? this.#read(statement) : this.#write(statement);
+  }
+
+  /** The rows of a read. Concurrent requests share it, so the rows must not be modified. */
+  async readRows(access: Access, text: string, values: unknown[]): Promise<readonly SharedRow[]> {
+    // With a replica, the position of each client decides which server it reads from.
+    return this.parts.replica
+      ? (await this.run(access, text, values)).rows
+      : this.#shared.rows(access, text, values);
+  }
+
+  /** At least the rows of these keys. Concurrent requests share them, so they must not be modified. */
+  async readByKey(read: KeyedRead, keys: readonly string[]): Promise<ReadonlyMap<unknown, SharedRow>> {
+    return this.parts.replica
+      ? rowsByKey(read, (await this.run(read.access, read.sql, [keys])).rows)
+      : this.#shared.byKey(read, keys);
   }
 
   /** Starts a transaction on the primary with `text`, for statements with this access. */

@@ -64,13 +64,14 @@ async function readEntities<T extends Node>(
   const keys = [...new Set(wanted.map(({ key }) => key))];
   const sql = `SELECT ${table.selectList(columns, 't')} FROM ${table.name} t
     WHERE ${table.column(by, 't')} = ANY (CAST($1 AS ${table.sqlType(by)}[]))`;
-  const rows: Record<string, unknown>[] = await dataSource.runSql(
-    { mode: 'read', tables: [table.name] },
-    sql,
-    [keys],
-  );
-  const byKey = new Map(rows.map((row) => [row[by], table.hydrate(row)]));
-  return wanted.map(({ key }) => byKey.get(key) ?? null);
+  const access = { mode: 'read', tables: [table.name] } as const;
+  const rows = await dataSource.readByKey({ access, sql, key: by }, keys);
+  const found = new Map<string, T>();
+  for (const key of keys) {
+    const row = rows.get(key);
+    if (row) found.set(key, table.hydrate(row));
+  }
+  return wanted.map(({ key }) => found.get(key) ?? null);
 }
 
 /** The union of all columns; usually they are the same. */

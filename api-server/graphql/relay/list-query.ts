@@ -24,7 +24,7 @@ export async function readPage<T extends Node>(
   query: ListQuery<T>,
 ): Promise<T[]> {
   const bindings = new Bindings();
-  const rows: object[] = await dataSource.runSql(
+  const rows = await dataSource.readRows(
     readOf(type),
     pageSql(type, query, [], bindings),
     bindings.values,
@@ -48,7 +48,7 @@ export async function readPages<T extends Node>(
   const order = query.keyset.parts.map(({ property }) => `page."${property}" ${backward ? 'DESC' : 'ASC'}`);
   const sql = `SELECT parent.key AS "parentKey", page.* FROM unnest(${parents}) AS parent (key)
     CROSS JOIN LATERAL (${inner}) AS page ORDER BY ${order.join(', ')}`;
-  const rows: { parentKey: string }[] = await dataSource.runSql(readOf(type), sql, bindings.values);
+  const rows = await dataSource.readRows<{ parentKey: string }>(readOf(type), sql, bindings.values);
   const pages = new Map<string, T[]>();
   for (const { parentKey, ...row } of rows) {
     const page = pages.get(parentKey);
@@ -65,7 +65,7 @@ export async function countRows<T extends Node>(
 ): Promise<number> {
   const bindings = new Bindings();
   const sql = `SELECT count(*)::int AS count FROM ${type.table.name} t${whereSql(type, where, [], bindings)}`;
-  const [row]: { count: number }[] = await dataSource.runSql(readOf(type), sql, bindings.values);
+  const [row] = await dataSource.readRows<{ count: number }>(readOf(type), sql, bindings.values);
   return row?.count ?? 0;
 }
 
@@ -82,7 +82,7 @@ export async function countsByParent<T extends Node>(
   const isOneOf = `${column} = ANY (CAST(${bindings.bind([...keys])} AS ${table.sqlType(parent)}[]))`;
   const sql = `SELECT ${column} AS key, count(*)::int AS count FROM ${table.name} t
     ${whereSql(type, where, [isOneOf], bindings)} GROUP BY ${column}`;
-  const rows: { key: string; count: number }[] = await dataSource.runSql(readOf(type), sql, bindings.values);
+  const rows = await dataSource.readRows<{ key: string; count: number }>(readOf(type), sql, bindings.values);
   return new Map(rows.map(({ key, count }) => [key, count]));
 }
 

@@ -37,7 +37,7 @@ export interface RestoreFigures extends BucketRow {
 }
 
 /** Combines stored deployments and rolled-up days; each deployment is in exactly one of them. */
-export function deploymentFigures(dataSource: DataSource, scope: MetricsScope): Promise<DeploymentFigures[]> {
+export function deploymentFigures(dataSource: DataSource, scope: MetricsScope): Promise<readonly DeploymentFigures[]> {
   const bindings = new Bindings();
   const days = `SELECT * FROM delivery_days r WHERE ${rolledUpWithin('r', scope, bindings)}`;
   const dayBucket = truncated('day::timestamp', scope, bindings);
@@ -61,11 +61,11 @@ export function deploymentFigures(dataSource: DataSource, scope: MetricsScope): 
       percentile_cont(0.9) WITHIN GROUP (ORDER BY lead_time) AS "leadTimeP90"
     FROM finished GROUP BY GROUPING SETS ((start), ())`;
   const tables = ['deployments', 'delivery_days', 'incidents'];
-  return dataSource.runSql({ mode: 'read', tables }, sql, bindings.values);
+  return dataSource.readRows({ mode: 'read', tables }, sql, bindings.values);
 }
 
 /** Incidents are stored permanently and are not rolled up. */
-export function restoreFigures(dataSource: DataSource, scope: MetricsScope): Promise<RestoreFigures[]> {
+export function restoreFigures(dataSource: DataSource, scope: MetricsScope): Promise<readonly RestoreFigures[]> {
   const bindings = new Bindings();
   const sql = `WITH resolved AS (
       SELECT ${bucketOf('i.resolved_at', scope, bindings)} AS start,
@@ -76,7 +76,7 @@ export function restoreFigures(dataSource: DataSource, scope: MetricsScope): Pro
       percentile_cont(0.5) WITHIN GROUP (ORDER BY lasted) AS "timeToRestoreP50",
       percentile_cont(0.9) WITHIN GROUP (ORDER BY lasted) AS "timeToRestoreP90"
     FROM resolved GROUP BY GROUPING SETS ((start), ())`;
-  return dataSource.runSql({ mode: 'read', tables: ['incidents'] }, sql, bindings.values);
+  return dataSource.readRows({ mode: 'read', tables: ['incidents'] }, sql, bindings.values);
 }
 
 /** Truncates in UTC, independent of the time zone of the session. */

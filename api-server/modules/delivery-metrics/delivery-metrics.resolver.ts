@@ -70,8 +70,8 @@ function scopeOf({ service, environment, from, to, bucket }: DeliveryMetricsArgs
 function assemble(
   whole: { from: Date; to: Date },
   ranges: BucketRange[],
-  deployments: DeploymentFigures[],
-  restores: RestoreFigures[],
+  deployments: readonly DeploymentFigures[],
+  restores: readonly RestoreFigures[],
 ): DeliveryMetrics {
   const byStart = new Map(deployments.map((row) => [row.start, row]));
   const restoresByStart = new Map(restores.map((row) => [row.start, row]));

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { OPEN_IDENTITY } from '../../../api-server/auth/identity.js';
 import { DataSource } from '../../../api-server/database/pool/data-source.js';
 import { observedClient } from '../../../api-server/database/pool/observed-client.js';
+import { rowsByKey } from '../../../api-server/database/routing/shared-reads.js';
 import type { StatementRunner } from '../../../api-server/database/routing/statement-router.js';
 import { createModules, ENTITIES } from '../../../api-server/modules/modules.js';
 
@@ -30,6 +31,8 @@ export async function executable(
   } as pg.PoolConfig);
   const runner: StatementRunner = {
     run: (_access, text, values) => connections.query(text, values),
+    readRows: async (_access, text, values) => (await connections.query(text, values)).rows,
+    readByKey: async (read, keys) => rowsByKey(read, (await connections.query(read.sql, [keys])).rows),
     within: (client, text, values) => client.query(text, values),
     begin: async (_access, text) => {
       const client = await connections.connect();
