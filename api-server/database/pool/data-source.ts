@@ -42,7 +42,11 @@ export class DataSource extends TypeOrmDataSource {
   }
 
   /** Like `runSql`, for a read. Concurrent requests share it, so the rows must not be modified. */
-  async readRows<Row extends object>(access: Access, sql: string, values: unknown[]): Promise<readonly Row[]> {
+  async readRows<Row extends object>(
+    access: Access,
+    sql: string,
+    values: unknown[],
+  ): Promise<readonly Row[]> {
     return (await this.router.readRows(access, sql, values)) as unknown as readonly Row[];
   }
 

@@ -96,6 +96,7 @@ class Shared<T> {
         databaseSession.run(this.#session, read).then(resolve, reject);
       });
     });
+    this.#result.catch(() => undefined); // its requests handle it, but all of them may be cancelled
   }
 
   get isAlone(): boolean {
@@ -104,11 +105,11 @@ class Shared<T> {
 
   async join(access: Access): Promise<T> {
     const session = databaseSession.getStore();
+    session?.throwIfCancelled();
     this.#started += 1;
     this.#interested += 1;
     if (!session) return this.#result;
     session.recordAccess(access);
-    session.throwIfCancelled();
     const leave = (reason: unknown) => {
       this.#interested -= 1;
       if (this.#interested === 0) this.#session.cancel(reason);
