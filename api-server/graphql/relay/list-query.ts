@@ -24,11 +24,7 @@ export async function readPage<T extends Node>(
   query: ListQuery<T>,
 ): Promise<T[]> {
   const bindings = new Bindings();
-  const rows = await dataSource.readRows(
-    readOf(type),
-    pageSql(type, query, [], bindings),
-    bindings.values,
-  );
+  const rows = await dataSource.readRows(readOf(type), pageSql(type, query, [], bindings), bindings.values);
   return rows.map((row) => type.table.hydrate(row));
 }
 

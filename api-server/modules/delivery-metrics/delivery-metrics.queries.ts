@@ -37,7 +37,10 @@ export interface RestoreFigures extends BucketRow {
 }
 
 /** Combines stored deployments and rolled-up days; each deployment is in exactly one of them. */
-export function deploymentFigures(dataSource: DataSource, scope: MetricsScope): Promise<readonly DeploymentFigures[]> {
+export function deploymentFigures(
+  dataSource: DataSource,
+  scope: MetricsScope,
+): Promise<readonly DeploymentFigures[]> {
   const bindings = new Bindings();
   const days = `SELECT * FROM delivery_days r WHERE ${rolledUpWithin('r', scope, bindings)}`;
   const dayBucket = truncated('day::timestamp', scope, bindings);
@@ -65,7 +68,10 @@ export function deploymentFigures(dataSource: DataSource, scope: MetricsScope): 
 }
 
 /** Incidents are stored permanently and are not rolled up. */
-export function restoreFigures(dataSource: DataSource, scope: MetricsScope): Promise<readonly RestoreFigures[]> {
+export function restoreFigures(
+  dataSource: DataSource,
+  scope: MetricsScope,
+): Promise<readonly RestoreFigures[]> {
   const bindings = new Bindings();
   const sql = `WITH resolved AS (
       SELECT ${bucketOf('i.resolved_at', scope, bindings)} AS start,

@@ -29,10 +29,19 @@ export async function executable(
     max: pool,
     Client: clients ?? preparing(),
   } as pg.PoolConfig);
+  // Not `connections.query`: it passes a callback to the client, which then neither prepares nor records.
+  const query = async (text: string, values?: unknown[]): Promise<pg.QueryResult> => {
+    const client = await connections.connect();
+    try {
+      return await client.query(text, values);
+    } finally {
+      client.release();
+    }
+  };
   const runner: StatementRunner = {
-    run: (_access, text, values) => connections.query(text, values),
-    readRows: async (_access, text, values) => (await connections.query(text, values)).rows,
-    readByKey: async (read, keys) => rowsByKey(read, (await connections.query(read.sql, [keys])).rows),
+    run: (_access, text, values) => query(text, values),
+    readRows: async (_access, text, values) => (await query(text, values)).rows,
+    readByKey: async (read, keys) => rowsByKey(read, (await query(read.sql, [keys])).rows),
     within: (client, text, values) => client.query(text, values),
     begin: async (_access, text) => {
       const client = await connections.connect();

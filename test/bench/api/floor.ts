@@ -56,6 +56,7 @@ async function record(order: PeerOrder): Promise<Map<string, Recorded>> {
     });
     if (answer.errors) throw new Error(`${query}: ${answer.errors.join('; ')}`);
     const { waves } = recorder;
+    if (waves.length === 0) throw new Error(`no statement was recorded: ${query}`);
     const made = madeIds(waves.flat(), variables);
     recorded.set(query, { waves, answer, made, ...(unique && { unique }) });
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Access } from '../../../api-server/database/access.js';
 import { DatabaseSession, databaseSession } from '../../../api-server/database/pool/session.js';
-import { type SharedRow, SharedReads } from '../../../api-server/database/routing/shared-reads.js';
+import { SharedReads, type SharedRow } from '../../../api-server/database/routing/shared-reads.js';
 
 const ACCESS: Access = { mode: 'read', tables: ['services'] };
 const BY_NAME = { access: ACCESS, sql: 'SELECT ... = ANY ($1)', key: 'name' };
