@@ -40,7 +40,7 @@ export function isTracing(): boolean {
 
 /**
  * Whether a span that starts now can be exported. Without it, and in a trace that is not sampled, a
- * span would only cost time: about a third of a request with many resolvers.
+ * span would only cost CPU time: up to a third more for a request with many resolvers.
  */
 export function isRecording(): boolean {
   return tracing !== undefined && (tracing.api.trace.getActiveSpan()?.isRecording() ?? true);
