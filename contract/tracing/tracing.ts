@@ -43,7 +43,7 @@ export function isTracing(): boolean {
  * span would only cost CPU time: up to a third more for a request with many resolvers.
  */
 export function isRecording(): boolean {
-  return tracing !== undefined && (tracing.api.trace.getActiveSpan()?.isRecording() ?? true);
+  return tracing !== undefined && isActiveSampled(tracing) !== false;
 }
 
 /** Runs `work` in a span, unless it would not be exported. An error is recorded on the span. */
@@ -53,9 +53,13 @@ export function inSpan<T>(name: string, options: SpanOptions, work: () => Promis
 
 /** Like `inSpan`, but only in an active span: background work without one creates no trace of its own. */
 export function inChildSpan<T>(name: string, options: SpanOptions, work: () => Promise<T>): Promise<T> {
-  return tracing?.api.trace.getActiveSpan()?.isRecording()
-    ? inStartedSpan(startSpan(name, options), work)
-    : work();
+  return tracing && isActiveSampled(tracing) ? inStartedSpan(startSpan(name, options), work) : work();
+}
+
+/** Not the span's `isRecording`: a span that has ended records no more, but can have children. */
+function isActiveSampled({ api }: Tracing): boolean | undefined {
+  const span = api.trace.getActiveSpan();
+  return span && (span.spanContext().traceFlags & api.TraceFlags.SAMPLED) !== 0;
 }
 
 /** Adds attributes to the active span. */
