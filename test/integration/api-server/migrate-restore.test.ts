@@ -318,6 +318,21 @@ describe('api-server migrate: restore after contract', () => {
     assert.deepEqual(left, { count: 0 });
   });
 
+  it('does not hide a published column, which subscribers would not find, unless the publication has a list of columns without it', async () => {
+    const url = await copyOf(expanded);
+    const planned = async () =>
+      (await migrationPlan(await settingsOf(url), known, log, ['contract'])).report.irreversible;
+    for (const published of ['ALL TABLES', 'TABLE services', 'TABLES IN SCHEMA public']) {
+      await postgres.query(`CREATE PUBLICATION feed FOR ${published}`, url);
+      const [{ migration, reason } = { migration: '', reason: '' }] = (await planned()) ?? [];
+      assert.equal(migration, SPLIT, published);
+      assert.match(reason, /column public\.services\.owner is published by feed: subscribers/);
+      await postgres.query('DROP PUBLICATION feed', url);
+    }
+    await postgres.query('CREATE PUBLICATION feed FOR TABLE services (id, team, url, branch)', url);
+    assert.equal(await planned(), undefined);
+  });
+
   it('refuses a restore if a newer object has the name of a hidden one, and changes nothing', async () => {
     const url = await copyOf(expanded);
     await up(url, ['contract']);
