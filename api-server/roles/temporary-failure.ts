@@ -8,10 +8,7 @@ import { redact } from '../observability/logging/redact.js';
  * Runs a command that needs the database. After a failure that a retry can resolve, such as an unavailable database, it
  * reports the cause and resolves with `EXIT.tempFail`. Throws other errors.
  */
-export async function withTemporaryFailure(
-  databaseUrl: string,
-  run: () => Promise<number>,
-): Promise<number> {
+export async function withTemporaryFailure(databaseUrl: string, run: () => Promise<number>): Promise<number> {
   try {
     return await run();
   } catch (error) {
