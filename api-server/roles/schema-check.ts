@@ -1,9 +1,10 @@
 import 'reflect-metadata';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { EXIT, type SchemaCheck } from '../../contract/image.js';
 import { loadSettings } from '../config/load.js';
 import { knownMigrations } from '../migrations/engine/known-migrations.js';
 import { checkSchema } from './check-schema.js';
+import { withTemporaryFailure } from './temporary-failure.js';
 
 export interface SchemaCheckFlags {
   json?: boolean;
@@ -15,19 +16,29 @@ export interface SchemaCheckFlags {
 
 const DAY_MS = 86_400_000;
 
-/** `schema check`: for a pipeline, before the image is delivered. Changes nothing. */
+/**
+ * `schema check`: for a pipeline, before the image is delivered. Changes nothing. Exit code 1: clients use what it breaks;
+ * 75: the database is unavailable.
+ */
 export async function schemaCheck({
   json,
   windowDays,
   ignoreClient: ignoreClients = [],
   schema,
 }: SchemaCheckFlags): Promise<number> {
+  if (schema !== undefined && !existsSync(schema)) {
+    process.stderr.write(`--schema: ${schema} does not exist\n`);
+    return EXIT.usage;
+  }
   const settings = await loadSettings();
   const options = { windowMs: windowDays * DAY_MS, ignoreClients };
   const sdl = schema === undefined ? undefined : readFileSync(schema, 'utf8');
-  const check = await checkSchema(settings, await knownMigrations(), options, sdl);
-  process.stdout.write(json ? `${JSON.stringify(check)}\n` : humanReport(check));
-  return check.inUse.length > 0 ? EXIT.failure : EXIT.ok;
+  const known = await knownMigrations();
+  return withTemporaryFailure(settings.database.url, async () => {
+    const check = await checkSchema(settings, known, options, sdl);
+    process.stdout.write(json ? `${JSON.stringify(check)}\n` : humanReport(check));
+    return check.inUse.length > 0 ? EXIT.failure : EXIT.ok;
+  });
 }
 
 function humanReport({ inUse, more = 0 }: SchemaCheck): string {

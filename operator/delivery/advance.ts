@@ -190,6 +190,7 @@ function promote(context: DeliveryContext): Advance {
       (name) => name !== update && recorded.has(name),
     ),
     promotedAt: new Date(now).toISOString(),
+    beforeContractAt: undefined,
   };
   const decision: Decision = {
     type: 'Promoted',
@@ -212,12 +213,23 @@ function isPromotionUndo({ position, stable, canary }: DeliveryContext): boolean
 
 /** The part of a position that remains after a delivery. */
 function afterDelivery(position: DeliveryPosition): DeliveryPosition {
-  const { stable, previous, served, promotedAt, retiring, failed, knownMigrations, contracted } = position;
+  const {
+    stable,
+    previous,
+    served,
+    promotedAt,
+    beforeContractAt,
+    retiring,
+    failed,
+    knownMigrations,
+    contracted,
+  } = position;
   return {
     stable,
     previous,
     ...(served ? { served } : {}),
     promotedAt,
+    ...(beforeContractAt ? { beforeContractAt } : {}),
     retiring,
     failed,
     ...(knownMigrations ? { knownMigrations } : {}),

@@ -20,6 +20,8 @@ export interface MigrationJob {
   attempt: number;
   /** Of a restore: the contract migrations that it reverses. */
   migrations?: readonly string[];
+  /** Of a hook: its number within the attempt, from 1. Default: 1. */
+  run?: number;
 }
 
 export type JobState = 'Absent' | 'Running' | 'Succeeded' | 'Failed';
@@ -29,6 +31,10 @@ export interface ContractView {
   state: JobState;
   /** State of what must succeed before it. */
   hook: JobState | 'Disabled';
+  /** Number of the run of the hook within the attempt, from 1. Default: 1. */
+  hookRun?: number;
+  /** Time of its success, if its controller reports one. */
+  hookFinishedAt?: string;
   /** Number of its next Job. */
   attempt: number;
   /** Undefined if it has hidden nothing. */

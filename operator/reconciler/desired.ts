@@ -97,7 +97,7 @@ function authBackend({ api, owned }: Observed, servesHttps: boolean): RouteBacke
 }
 
 function migrationObject(api: PcfApi, revision: Revision, { stage, ...job }: MigrationJob): KubeObject {
-  if (stage === 'hook') return hookObject(api, revision, job.attempt);
+  if (stage === 'hook') return hookObject(api, revision, job.attempt, job.run);
   return migrationJob(api, revision, { ...job, stage });
 }
 

@@ -32,7 +32,10 @@ describe('sandbox --story', () => {
     assert.match(output, /backfilled [\d,]+ rows, [1-9][\d,]* rows\/s/);
     assert.match(output, /p99 of the API [1-9]\d*\.\d ms before, [1-9]\d*\.\d ms during it/);
     assert.match(output, /[1-9]\d* mutations of rows during their backfill: p99 [1-9]\d*\.\d ms, 0 failed/);
-    assert.match(output, /compared [\d,]+ rows: 0 differ in the old column and the new ones/);
+    assert.match(
+      output,
+      /compared [\d,]+ rows with the model, [1-9][\d,]* of them written: 0 lost, 0 stale, 0 unknown/,
+    );
     assert.match(output, /undo rejected: .* which was purged after its window ended at/);
     assert.match(output, /longest lock wait of a request: \d+ ms/);
   }).timeout(START_TIMEOUT_MS);

@@ -191,6 +191,9 @@ const deliveryPosition = z.strictObject({
   startedAt: time('Start of the current or last delivery.').optional(),
   firstTrafficAt: time('Time at which its revision first received traffic.').optional(),
   promotedAt: time('Time of the promotion of the stable revision.').optional(),
+  beforeContractAt: time(
+    'Time at which `beforeContract` succeeded for the next contract. It is run again if contract does not start soon after it.',
+  ).optional(),
   strategy: shortText.optional().meta({ description: 'Strategy that `step` refers to.' }),
   step: count('Step of the strategy, from 0.').optional(),
   stepSince: time('Time at which the weight of the step took effect.').optional(),

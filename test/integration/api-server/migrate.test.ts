@@ -149,6 +149,13 @@ describe('api-server migrate', () => {
     assert.equal(ended.code, EXIT.tempFail);
     assert.match(reportOf(ended).error ?? '', /ECONNREFUSED/);
     assert.doesNotMatch(ended.stdout + ended.stderr + ended.terminationMessage, /hush/);
+    const baseline = ['migrate', 'baseline', 'CreateServices1795370000001'];
+    for (const command of [['schema', 'check'], baseline]) {
+      const other = await runRole(command, { PCF_API__DATABASE__URL: unreachable, ...wait });
+      assert.deepEqual([other.code, other.stdout], [EXIT.tempFail, ''], command.join(' '));
+      assert.match(other.terminationMessage, /ECONNREFUSED/);
+      assert.doesNotMatch(other.stderr + other.terminationMessage, /hush/);
+    }
   });
 
   it('a wrong password is a temporary failure, because the Secret can change', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { MAX_BACKUP_AGE_MS } from '../../../operator/delivery/contract.js';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import type {
   ContractView,
@@ -174,6 +175,47 @@ describe('plan, contract migrations', () => {
     assert.equal(next('Running').contract?.waitingFor, 'beforeContract to succeed');
     assert.match(next('Failed').contract?.waitingFor ?? '', /because beforeContract failed/);
     assert.equal(next('Succeeded').job?.stage, 'contract');
+  });
+
+  it('runs beforeContract again if a window, a pause or a downtime holds contract for longer than the maximum age of a backup', () => {
+    const at = (ms: number) => new Date(ms).toISOString();
+    const late = soaked + 2 * MAX_BACKUP_AGE_MS;
+    const next = (
+      { hookRun = 1, hookFinishedAt }: Partial<ContractView>,
+      over: Partial<Observation> = {},
+      now = soaked,
+      changes: Partial<DeliverySpec> = {},
+    ) => {
+      const contract = { state: 'Absent', hook: 'Succeeded', attempt: 1, hookRun, hookFinishedAt } as const;
+      const revisions = [revision('old', 1, scaledDown), revision('new', 2, { contract })];
+      return planFor({ revisions, ...over }, now, changes);
+    };
+    const again = { revision: 'new', attempt: 1, stage: 'hook', run: 2 };
+    for (const [over, changes] of [
+      [{ gate: { held: { Contract: 'the window that opens tomorrow' } } }, {}],
+      [{}, { paused: true }],
+    ] as const) {
+      const held = next({}, over, soaked, changes);
+      assert.equal(held.job, undefined);
+      assert.equal(held.position.beforeContractAt, at(soaked), 'the first observation of its success');
+      const kept = { position: { ...position, ...held.position } };
+      assert.equal(next({}, kept, soaked + MAX_BACKUP_AGE_MS).job?.stage, 'contract', 'a short hold');
+      assert.deepEqual(next({}, kept, late).job, again);
+      assert.equal(next({}, kept, late).position.contracted, undefined, 'the schema is not contracted yet');
+    }
+    assert.deepEqual(next({ hookFinishedAt: at(soaked) }, {}, late).job, again, 'no operator ran meanwhile');
+
+    // The next run: the record of the earlier one is dropped while it runs, and a clock that is ahead causes no third run.
+    const running = { state: 'Absent', hook: 'Running', attempt: 1, hookRun: 2 } as const;
+    const stale = { ...position, beforeContractAt: at(soaked) };
+    const revisions = [revision('old', 1, scaledDown), revision('new', 2, { contract: running })];
+    const during = planFor({ revisions, position: stale }, late);
+    assert.deepEqual([during.job, during.position.beforeContractAt], [undefined, undefined]);
+    const contracting = next({ hookRun: 2, hookFinishedAt: at(soaked) }, {}, late);
+    assert.deepEqual(
+      [contracting.job?.stage, contracting.position.beforeContractAt],
+      ['contract', undefined],
+    );
   });
 });
 
