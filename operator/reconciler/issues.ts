@@ -58,6 +58,7 @@ const rules: readonly IssueRule[] = [
   replicasConflict,
   signingKeysNotRotated,
   windowInvalid,
+  approvalLinksUnavailable,
   schemaInUse,
 ];
 
@@ -67,6 +68,16 @@ export function findIssues(
   plan: DeliveryPlan,
 ): Issue[] {
   return allFindings(rules, { observed, missingKinds, plan });
+}
+
+function approvalLinksUnavailable({ observed }: IssueInput): Issue | undefined {
+  const { api, hasApprovalLinks } = observed;
+  if (!api.spec.notifications?.approvalLinks || hasApprovalLinks !== false) return undefined;
+  return {
+    reason: 'ApprovalLinksUnavailable',
+    message:
+      'notifications.approvalLinks is not in effect: the operator has no public URL for them; set approvals.url of the Helm chart, or remove approvalLinks',
+  };
 }
 
 /** The stable revision if it should have pods and none of them is ready. */

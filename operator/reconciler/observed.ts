@@ -59,6 +59,8 @@ export interface Observed {
   obsoleteReplicas?: boolean;
   /** Undefined without windows and freezes. */
   gate?: Gate;
+  /** Whether this operator serves approval links. */
+  hasApprovalLinks?: boolean;
 }
 
 export interface Autoscaler {

@@ -101,7 +101,8 @@ export class Reconciler {
     );
     migrationProgress.follow(key, observed.migrating);
     podCreation.follow(key, observed.podless);
-    return { ...this.withGate(observed), obsoleteReplicas };
+    const { hasApprovalLinks } = this.deps;
+    return { ...this.withGate(observed), obsoleteReplicas, hasApprovalLinks };
   }
 
   private withGate(observed: Observed): Observed {
@@ -117,7 +118,8 @@ export class Reconciler {
     const now = this.deps.clock();
     const routeAgeMs = this.state.routeAgeMs(keyOf(api), delivery.route, routeObjects(observed), now);
     const analysis = analyse(observed, this.deps.analyst, now);
-    return planReconcile(observed, deliverySpecOf(api, router), routeAgeMs, analysis, now);
+    const spec = deliverySpecOf(api, router, observed.hasApprovalLinks);
+    return planReconcile(observed, spec, routeAgeMs, analysis, now);
   }
 
   /** Applies as much of the plan as possible. */
