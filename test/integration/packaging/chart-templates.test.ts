@@ -130,7 +130,7 @@ describe('Helm chart templates', () => {
       'leaderElection.leaseDuration=60s,leaderElection.renewDeadline=40s,leaderElection.retryPeriod=5s',
       'host=::,port=9000,dashboardPort=9001,clusterWindows=true',
       'approvals.url=https://approvals.example.com/pcf,approvals.port=9002,approvals.keySecret=link-keys',
-      'approvals.userHeader=X-Forwarded-Email',
+      'approvals.userHeader=X-Forwarded-Email,approvals.from[0].podSelector.matchLabels.app=proxy',
     ];
     const variables = variablesOf(await render(OPERATOR_CHART, '--set', values.join(',')));
     assert.deepEqual(new Set([...Object.keys(variables), 'PCF_NO_LEADER_ELECTION']), known);
@@ -347,6 +347,12 @@ describe('Helm chart templates', () => {
     );
     await refused(OPERATOR_CHART, 'leaderElection.leaseDuration=15', /leaseDuration/);
     await refused(OPERATOR_CHART, 'leaderElection.enabled=false', /set replicas=1/);
+    await refused(OPERATOR_CHART, 'approvals.url=http://approvals.example.com', /url/);
+    await refused(
+      OPERATOR_CHART,
+      'approvals.url=https://approvals.example.com,approvals.userHeader=X-User',
+      /approvals\.from: name the authenticating proxy/,
+    );
     await refused(OPERATOR_CHART, 'serviceAccount.create=false', /say which account to use/);
     await refused(API_CHART, 'canaryWieght=10', /additional properties 'canaryWieght' not allowed/);
     await refused(API_CHART, 'canaryWeight=101', /canaryWeight/);

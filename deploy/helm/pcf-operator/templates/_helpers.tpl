@@ -81,6 +81,9 @@ capabilities: { drop: [ALL] }
 - { name: PCF_APPROVAL_URL, value: {{ .url | quote }} }
 - { name: PCF_APPROVAL_PORT, value: {{ .port | quote }} }
 - { name: PCF_APPROVAL_KEY_SECRET, value: {{ include "pcf-operator.approvalKeySecret" $ | quote }} }
+{{- if and .userHeader $.Values.networkPolicy.enabled (not .from) }}
+{{- fail "approvals.from: name the authenticating proxy, because any other client could invent approvals.userHeader" }}
+{{- end }}
 {{- with .userHeader }}
 - { name: PCF_APPROVAL_USER_HEADER, value: {{ . | quote }} }
 {{- end }}
