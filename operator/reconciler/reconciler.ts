@@ -5,12 +5,14 @@ import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { inEffect } from '../delivery/plan.js';
 import { gateView } from '../delivery/windows/gate.js';
 import { ROUTES } from '../resources/kinds.js';
+import { withStableScaling } from '../resources/revision-scaling.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { keyOf } from '../runtime/store.js';
 import type { Applied } from './act.js';
 import { analyse } from './delivery-analysis.js';
 import type { ReconcilerDependencies } from './dependencies.js';
 import { finalize } from './finalize.js';
+import { stableInputs } from './known-revisions.js';
 import { observe, readRoute } from './observe.js';
 import type { Observed } from './observed.js';
 import { failureOf, obstacleOf, withBoundedRetry } from './obstacle.js';
@@ -90,7 +92,8 @@ export class Reconciler {
     const { caches, finishedJobs, migrationProgress, podCreation } = this.deps;
     const key = keyOf(given);
     await finishedJobs.readPods(given);
-    const obsoleteReplicas = hasObsoleteReplicas(given, caches.foreignAutoscalers(given));
+    const scaledApi = withStableScaling(given, stableInputs(given, caches));
+    const obsoleteReplicas = hasObsoleteReplicas(scaledApi, caches.foreignAutoscalers(given));
     // The default depends on the environment, which may have changed since.
     const api = obsoleteReplicas ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
     const observed = observe(

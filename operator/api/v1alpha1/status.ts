@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { condition, longText, shortText, time } from './kubernetes.js';
 import { analysisStatus } from './status/analysis.js';
 import { authStatus } from './status/auth.js';
+import { autoscalingStatus } from './status/autoscaling.js';
 import { recordedSchemaCheck, schemaCheckStatus } from './status/schema-check.js';
 import { windowsStatus } from './status/windows.js';
 
@@ -413,6 +414,9 @@ export const pcfApiStatus = z.strictObject({
   }),
   analysis: analysisStatus.optional().meta({ description: 'Analysis of the new revision.' }),
   auth: authStatus.optional().meta({ description: 'Signing keys of tokens, with `auth.rotation.interval`.' }),
+  autoscaling: autoscalingStatus.optional().meta({
+    description: 'Settings of the horizontal autoscaler, with `autoscaling.horizontal.onChange: Rollout`.',
+  }),
   revisions: z
     .array(revisionStatus)
     .max(MAX_REVISIONS)
