@@ -12,6 +12,7 @@ import {
   revisionName,
   revisionOf,
 } from '../resources/revision.js';
+import { revisionScaling } from '../resources/revision-scaling.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import type { ClusterView } from './observed.js';
 
@@ -42,9 +43,10 @@ export function revisionsOf(
   return { target, all: new Map([...recorded, ...lost, target].map((one) => [one.name, one])) };
 }
 
-/** Inputs of the recorded stable revision; undefined without its record. */
+/** Recorded inputs of the stable revision, if its autoscaling settings are part of it. */
 export function stableInputs(api: PcfApi, caches: Pick<ClusterView, 'get'>): RevisionInputs | undefined {
   const { stable } = api.status?.delivery ?? {};
+  if (!revisionScaling(api.spec)) return undefined;
   const record = stable && caches.get(ControllerRevisionKind, api, stable);
   return record ? revisionOf(record).inputs : undefined;
 }
