@@ -13,6 +13,7 @@ import {
   type Revision,
   revisionOf,
 } from '../operator/resources/revision.js';
+import { scalingChanges } from '../operator/resources/revision-scaling.js';
 import type { KubeObject } from '../operator/runtime/kube-types.js';
 import { type ClusterAccess, FIELD_MANAGER, getPcfApi } from './cluster.js';
 import { CliError } from './output.js';
@@ -124,9 +125,19 @@ export const undo =
 
 /** What an undo would do: the lines of `--dry-run`. Throws a {@link CliError} if the undo would be rejected. */
 export async function describeUndoPlan(access: ClusterAccess, name: string, to?: string): Promise<string[]> {
-  const { revision, restore } = await planUndo(access, name, to);
-  const lines = [`would roll back to revision ${revision.number}, ${revision.image}`];
+  const { api, revision, restore } = await planUndo(access, name, to);
+  const lines = [
+    `would roll back to revision ${revision.number}, ${revision.image}`,
+    ...describeScaling(api, revision),
+  ];
   return restore ? [...lines, `would restore ${restore.migrations.join(', ')}`, ...restore.details] : lines;
+}
+
+/** The settings of the autoscaler that the undo restores. */
+function describeScaling({ spec }: PcfApi, { inputs }: Revision): string[] {
+  const restored = inputs?.autoscaling?.horizontal;
+  const changes = restored ? scalingChanges(spec.autoscaling?.horizontal, restored) : [];
+  return changes.length > 0 ? [`would set autoscaling.horizontal: ${changes.join(', ')}`] : [];
 }
 
 interface PlannedUndo {

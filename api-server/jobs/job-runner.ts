@@ -1,10 +1,11 @@
 /** Runs the jobs of this process: one queue per kind of job. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, type Queue, UnrecoverableError, Worker } from 'bullmq';
 import { inSpan } from '../../contract/tracing/tracing.js';
 import { backoffMs } from '../backoff.js';
 import type { Settings } from '../config/schema.js';
 import type { Logger } from '../observability/logging/logger.js';
-import type { RedisClient } from '../redis/redis.js';
+import { type RedisClient, redisState } from '../redis/redis.js';
 import { HopelessJobError, type JobDefinition, type JobOptions, type Retries } from './job.js';
 import type { JobMetrics } from './job-metrics.js';
 import { enqueue, type JobPayload, openQueue, PREFIX } from './queues.js';
@@ -18,6 +19,12 @@ export interface JobRunnerParts {
 
 /** Lock duration: a job whose worker terminated is taken over by another worker after this time. */
 const LOCK_MS = 15_000;
+/** Interval of checks during a shutdown. */
+const POLL_MS = 100;
+/** How long a shutdown waits for Redis, to record jobs that are done. */
+const RECONNECT_MS = 3_000;
+/** Time for aborted jobs to finish. */
+const ABORT_MS = 1_000;
 /** Maximum number of takeovers per job. A rollout of the workers must not fail a job. */
 const MAX_STALLED = 5;
 const LONGEST_RETRY_MS = 3_600_000;
@@ -27,6 +34,8 @@ export class JobRunner {
   readonly #retries = new Map<string, Retries>();
   readonly #workers: Worker<JobPayload>[] = [];
   readonly #cutOff = new AbortController();
+  /** Number of handlers that run. */
+  #active = 0;
 
   constructor(private readonly parts: JobRunnerParts) {}
 
@@ -64,17 +73,40 @@ export class JobRunner {
 
   /**
    * Stops taking jobs and waits for the active ones. Jobs that do not finish within `timeoutMs` are
-   * aborted; another worker runs them again.
+   * aborted; another worker runs them again. Without Redis and without active jobs it waits three seconds.
    */
   async close(timeoutMs: number): Promise<void> {
-    const timer = setTimeout(() => {
-      this.parts.log.warn('shutdown timeout exceeded, active jobs are aborted and will run again');
+    const closed = Promise.all(this.#workers.map((worker) => worker.close())).then(() => undefined);
+    const waiting = new AbortController();
+    const obstacle = await Promise.race([closed, this.#obstacle(timeoutMs, waiting.signal)]);
+    waiting.abort();
+    if (obstacle) {
+      this.parts.log.warn({ obstacle }, 'workers cannot close, active jobs are aborted and will run again');
       this.#cutOff.abort();
-      for (const worker of this.#workers) void worker.close(true);
-    }, timeoutMs);
-    await Promise.all(this.#workers.map((worker) => worker.close()));
-    clearTimeout(timer);
+      const isClosed = await Promise.race([closed.then(() => true), sleep(ABORT_MS, false, { ref: false })]);
+      // BullMQ waits for responses of Redis, without a timeout.
+      if (!isClosed) return this.#disconnect();
+    }
     await Promise.all(this.queues.map((queue) => queue.close()));
+  }
+
+  /** Why workers cannot close, once that is certain. Redis can recover while a handler runs. */
+  async #obstacle(timeoutMs: number, signal: AbortSignal): Promise<string | undefined> {
+    const deadline = performance.now() + timeoutMs;
+    let lostAt: number | undefined;
+    for (;;) {
+      await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return undefined;
+      const now = performance.now();
+      if (now >= deadline) return 'shutdown timeout exceeded';
+      const isLost = this.#active === 0 && redisState(this.parts.redis) !== 'ready';
+      lostAt = isLost ? (lostAt ?? now) : undefined;
+      if (lostAt !== undefined && now - lostAt >= RECONNECT_MS) return 'Redis is unavailable';
+    }
+  }
+
+  #disconnect(): void {
+    for (const worker of this.#workers) void worker.disconnect().catch(() => undefined);
   }
 
   #retriesOf(name: string): Retries {
@@ -115,6 +147,7 @@ export class JobRunner {
     const log = this.parts.log.child({ queue: name, job: job.id, attempt });
     const signal = AbortSignal.any([AbortSignal.timeout(settings.job_timeout), this.#cutOff.signal]);
     const startedAt = performance.now();
+    this.#active += 1;
     const done = (outcome: 'ok' | 'error') =>
       metrics.jobDone({ queue: name, outcome }, (performance.now() - startedAt) / 1_000);
     const options = {
@@ -131,6 +164,8 @@ export class JobRunner {
       done('error');
       if (error instanceof HopelessJobError) throw new UnrecoverableError(error.message);
       throw error;
+    } finally {
+      this.#active -= 1;
     }
   }
 

@@ -1,6 +1,7 @@
 /** Status output: revisions, weights, migrations, pods, events. Pure. */
 import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
 import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
+import { autoscalingLines } from '../../operator/dashboard/view/autoscaling-lines.js';
 import { podLines, roleOf } from '../../operator/dashboard/view/pod-lines.js';
 import { windowLines } from '../../operator/dashboard/view/window-lines.js';
 import type { Pod } from '../../operator/reconciler/pod-state.js';
@@ -18,7 +19,8 @@ export function screen(picture: Picture, now = Date.now()): string {
     headline(picture),
     section('Revisions', revisions(status)),
     section('Traffic', traffic(status)),
-    section('Windows', windows(status)),
+    section('Windows', indented(windowLines(status.windows))),
+    section('Autoscaling', indented(autoscalingLines(status.autoscaling))),
     section('Migration', migration(status, now)),
     section('Pods', podTable(pods, now)),
     section('To fix', faults(status)),
@@ -91,10 +93,8 @@ function stepLine({ index, of, weight, waitingFor }: NonNullable<PcfApiStatus['s
   return `step ${index + 1} of ${of}: ${weight} %${waitingFor ? `, waiting for ${waitingFor}` : ''}`;
 }
 
-function windows({ windows: seen }: PcfApiStatus): string | undefined {
-  return windowLines(seen)
-    ?.map((line) => `  ${line}`)
-    .join('\n');
+function indented(lines: readonly string[] | undefined): string | undefined {
+  return lines?.map((line) => `  ${line}`).join('\n');
 }
 
 function migration({ migration: seen }: PcfApiStatus, now: number): string | undefined {

@@ -6,6 +6,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { KubeApiError } from '../runtime/kube-error.js';
+import { SECURITY_HEADERS } from '../runtime/security-headers.js';
 import { type Asset, readAssets } from './assets.js';
 import { defaultStreamTiming, LiveStream, type StreamTiming } from './live-stream.js';
 import type { DashboardSource } from './source.js';
@@ -46,14 +47,6 @@ export interface DashboardOptions {
 
 const MAX_STREAMS = 64;
 const MAX_BODY_BYTES = 4_096;
-const SECURITY_HEADERS = {
-  'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-};
 
 export class DashboardServer {
   private readonly server: Server;

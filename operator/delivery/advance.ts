@@ -73,7 +73,7 @@ function continueDelivery(context: DeliveryContext): Advance {
 
 /** The pods of weight 0, for requests with the header. The step restarts afterwards. */
 function holdWithoutTraffic(context: DeliveryContext): Advance {
-  const { stepSince, ...rest } = context.position;
+  const { stepSince, approval: _, ...rest } = context.position;
   const held = withPosition(context, { ...rest, weight: 0 });
   return { position: { ...held.position, scale: capacityScale(held) }, decisions: [] };
 }

@@ -62,7 +62,8 @@ export interface DeliveryPlan {
 
 export type Decision =
   | { type: 'Started'; revision: string; undo?: boolean }
-  | { type: 'StepCompleted'; revision: string; step: number; of: number; next: number }
+  | { type: 'StepCompleted'; revision: string; step: number; of: number; next: number; by?: string }
+  | { type: 'ApprovalRequested'; revision: string; step: number; of: number }
   | { type: 'Cancelled'; revision: string }
   | { type: 'Superseded'; revision: string; by: string }
   | { type: 'Aborted'; revision: string; reason: string; message: string }

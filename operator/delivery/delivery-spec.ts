@@ -12,7 +12,7 @@ export interface Stage {
 
 /** Requests by annotation. Each names one delivery, see {@link deliveryId}: it does not apply to the next one. */
 export interface Requests {
-  /** `<delivery>/<strategy>/<step>`, or `<delivery>/full`. */
+  /** `<delivery>/<strategy>/<step>`, the same with `/<start of the wait>`, or `<delivery>/full`. */
   promote?: string;
   /** `<delivery>`. */
   abort?: string;
@@ -22,6 +22,8 @@ export interface Requests {
   retry?: string;
   /** The image whose schema changes are approved. */
   approveSchema?: string;
+  /** Who promoted or aborted with an approval link. */
+  decidedBy?: string;
 }
 
 export type StrategyType = 'Canary' | 'BlueGreen' | 'RollingUpdate';
@@ -56,5 +58,7 @@ export interface DeliverySpec {
   contractDelayMs?: number;
   /** Check of the GraphQL schema; undefined: none. */
   schemaCheck?: { mode: 'Block' | 'Warn' | 'Off'; ignoreClients: readonly string[] };
+  /** Manual promotions are announced; their approval links expire after this time. In milliseconds; undefined: no links. */
+  announceApprovals?: { linksExpireAfterMs?: number };
   requests: Requests;
 }

@@ -8,12 +8,15 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { NotificationsSpec } from '../api/v1alpha1/spec/notifications.js';
 import type { EventInput } from '../runtime/events.js';
 import type { SecretReader } from '../runtime/outgoing/secrets.js';
+import type { LinkSource } from './approval-links.js';
 import { type Destination, destinationsOf } from './destination.js';
 import { type DeliveryEvent, idempotencyKey } from './event.js';
 import { MessageQueue, type QueueOptions } from './queue.js';
 
 export interface NotifierOptions extends QueueOptions {
   secrets: SecretReader;
+  /** Undefined if this operator serves no approval links. */
+  links?: LinkSource;
   events: { record(input: EventInput): void };
   logger: Logger;
 }
@@ -35,7 +38,8 @@ export class Notifier {
     const key = idempotencyKey(api, event);
     if (this.told.has(key)) return;
     this.remember(key);
-    for (const destination of destinationsOf(api, spec, event, this.options.secrets))
+    const { secrets, links } = this.options;
+    for (const destination of destinationsOf(api, spec, event, secrets, links))
       this.enqueue(api, event, destination);
   }
 

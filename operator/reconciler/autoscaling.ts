@@ -1,22 +1,24 @@
 /** Pods and metrics that autoscalers of a PcfApi measure now, and their condition in the status. */
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
+import type { AutoscalingStatus } from '../api/v1alpha1/status/autoscaling.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { scaleMetrics } from '../resources/horizontal-pod-autoscaler.js';
+import { revisionScaling, scalingChanges } from '../resources/revision-scaling.js';
 import { metricNames, type RevisionPods, type ScaleView, scaleView } from '../resources/scale-view.js';
 import type { Verdict } from './conditions.js';
 import type { Observed } from './observed.js';
 
 const LIMITED = 'AutoscalingLimited';
 
-type ScaleInput = Pick<Observed, 'api' | 'delivery' | 'foreignAutoscalers'>;
+type ScaleInput = Pick<Observed, 'api' | 'scaledApi' | 'delivery' | 'foreignAutoscalers'>;
 
 /** An autoscaler of the user's own replaces ours, and its metrics stay as they are. */
 export function currentScaleView(
-  { api, delivery, foreignAutoscalers }: ScaleInput,
+  { api, scaledApi, delivery, foreignAutoscalers }: ScaleInput,
   plan: DeliveryPlan,
 ): ScaleView {
   const isOurs = foreignAutoscalers.length === 0;
-  const metrics = isOurs ? scaleMetrics(api) : foreignAutoscalers.flatMap(({ metrics }) => metrics);
+  const metrics = isOurs ? scaleMetrics(scaledApi) : foreignAutoscalers.flatMap(({ metrics }) => metrics);
   const isVertical = api.spec.autoscaling?.vertical !== undefined;
   // The condition and the selector are written together, so it reports what the scale subresource has.
   const isLimited = api.status?.conditions?.some(({ type }) => type === LIMITED) ?? false;
@@ -36,6 +38,20 @@ function revisionPods(
     existing: [...withPods, ...(delivery.unrecorded ?? [])],
     weights: plan.route?.weights ?? {},
   };
+}
+
+/** Undefined if a change of the settings takes effect immediately. */
+export function autoscalingStatus(
+  { api, revisions, delivery }: Pick<Observed, 'api' | 'revisions' | 'delivery'>,
+  { position }: DeliveryPlan,
+): AutoscalingStatus | undefined {
+  const { stable } = position;
+  if (!stable || !revisionScaling(api.spec)) return undefined;
+  const settingsOf = (name: string) => revisions.get(name)?.inputs?.autoscaling?.horizontal;
+  const { target } = delivery;
+  const settings = settingsOf(stable);
+  const changes = target === stable || !settings ? [] : scalingChanges(settings, settingsOf(target));
+  return { revision: stable, ...(changes.length > 0 ? { next: { revision: target, changes } } : {}) };
 }
 
 /** Present only while an autoscaler measures less than it does without a delivery. */

@@ -21,6 +21,8 @@ export interface ReconcilerDependencies {
   events: EventRecorder;
   analyst: Analyst;
   notifier: Notifier;
+  /** Whether this operator serves approval links. */
+  hasApprovalLinks: boolean;
   reporter: Reporter;
   migrationProgress: MigrationProgress;
   finishedJobs: FinishedJobs;

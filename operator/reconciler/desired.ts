@@ -82,6 +82,7 @@ export function desiredObjects(observed: Observed, plan: DeliveryPlan): KubeObje
       observed.owned.filter(({ type }) => type === DeploymentKind).map(({ object }) => object),
     ),
     ...surroundings(api, {
+      scaledApi: observed.scaledApi,
       autoscaled: observed.foreignAutoscalers.length > 0,
       hasPods: running.length > 0,
       metrics: currentScaleView(observed, plan).metrics,

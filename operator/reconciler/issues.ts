@@ -58,6 +58,7 @@ const rules: readonly IssueRule[] = [
   replicasConflict,
   signingKeysNotRotated,
   windowInvalid,
+  approvalLinksUnavailable,
   schemaInUse,
 ];
 
@@ -67,6 +68,16 @@ export function findIssues(
   plan: DeliveryPlan,
 ): Issue[] {
   return allFindings(rules, { observed, missingKinds, plan });
+}
+
+function approvalLinksUnavailable({ observed }: IssueInput): Issue | undefined {
+  const { api, hasApprovalLinks } = observed;
+  if (!api.spec.notifications?.approvalLinks || hasApprovalLinks !== false) return undefined;
+  return {
+    reason: 'ApprovalLinksUnavailable',
+    message:
+      'notifications.approvalLinks is not in effect: the operator has no public URL for them; set approvals.url of the Helm chart, or remove approvalLinks',
+  };
 }
 
 /** The stable revision if it should have pods and none of them is ready. */
@@ -246,18 +257,18 @@ function metricsConflict({ observed, plan }: IssueInput): Issue | undefined {
 
 /** Whether an autoscaler of the operator or of the user sets `spec.replicas`. */
 export function isAutoscaled({
-  api,
+  scaledApi,
   foreignAutoscalers,
 }: {
-  api: PcfApi;
+  scaledApi: PcfApi;
   foreignAutoscalers: readonly unknown[];
 }): boolean {
-  return foreignAutoscalers.length > 0 || horizontalScaling(api) !== undefined;
+  return foreignAutoscalers.length > 0 || horizontalScaling(scaledApi) !== undefined;
 }
 
-function replicasConflict({ observed: { api, foreignAutoscalers } }: IssueInput): Issue | undefined {
-  const chooser = replicasChosenBy(api);
-  if (!chooser || !isAutoscaled({ api, foreignAutoscalers })) return undefined;
+function replicasConflict({ observed }: IssueInput): Issue | undefined {
+  const chooser = replicasChosenBy(observed.api);
+  if (!chooser || !isAutoscaled(observed)) return undefined;
   return {
     reason: 'ReplicasConflict',
     message: `spec.replicas is set by ${chooser} and by an autoscaler: remove it from the manifest, or disable the autoscaler`,

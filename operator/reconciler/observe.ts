@@ -20,6 +20,7 @@ import {
 import { LABELS } from '../resources/metadata.js';
 import { readRecord } from '../resources/position-record.js';
 import type { Revision } from '../resources/revision.js';
+import { withStableScaling } from '../resources/revision-scaling.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { keySourceOf } from '../signing-keys/source.js';
@@ -97,6 +98,7 @@ export function observe(
   const missingKinds = router.requires(api).filter((type) => !caches.available(type));
   return {
     api,
+    scaledApi: withStableScaling(api, revisions.get(position.stable ?? '')?.inputs),
     router,
     revisions,
     migrations,

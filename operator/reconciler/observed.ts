@@ -19,6 +19,8 @@ import type { MissingSecret } from './secret-digests.js';
 /** The observed state of one PcfApi. */
 export interface Observed {
   api: PcfApi;
+  /** The PcfApi as autoscalers read it, see `withStableScaling`. */
+  scaledApi: PcfApi;
   router: TrafficRouter;
   /** Every known revision, including the one that the spec describes, by name. */
   revisions: Map<string, Revision>;
@@ -61,6 +63,8 @@ export interface Observed {
   obsoleteReplicas?: boolean;
   /** Undefined without windows and freezes. */
   gate?: Gate;
+  /** Whether this operator serves approval links. */
+  hasApprovalLinks?: boolean;
 }
 
 export interface Autoscaler {

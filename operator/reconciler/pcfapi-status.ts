@@ -8,7 +8,7 @@ import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { Finding } from '../delivery/rule-chain.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import { autoscalingLimited, currentScaleView } from './autoscaling.js';
+import { autoscalingLimited, autoscalingStatus, currentScaleView } from './autoscaling.js';
 import type { Verdict } from './conditions.js';
 import { history } from './history.js';
 import type { Issue } from './issues.js';
@@ -54,6 +54,7 @@ export function statusOf(
     history: history(api, ended),
     migration: migrationStatus(observed, plan),
     schemaCheck: schemaCheckStatus(plan),
+    autoscaling: autoscalingStatus(observed, plan),
     revisions: Object.entries(plan.replicas).map(([name, replicas]) => ({
       name,
       image: imageOf(name) ?? '',

@@ -69,8 +69,8 @@ export function planReconcile(
 }
 
 /** Whether `spec.replicas` has the default of an autoscaler that no longer exists. */
-export function hasObsoleteReplicas(api: PcfApi, foreignAutoscalers: readonly KubeObject[]): boolean {
-  return isReplicasDefault(api) && !isAutoscaled({ api, foreignAutoscalers });
+export function hasObsoleteReplicas(scaledApi: PcfApi, foreignAutoscalers: readonly KubeObject[]): boolean {
+  return isReplicasDefault(scaledApi) && !isAutoscaled({ scaledApi, foreignAutoscalers });
 }
 
 /** Autoscalers read the current number from the PcfApi, and do nothing without one. */

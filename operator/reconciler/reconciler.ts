@@ -5,12 +5,14 @@ import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { inEffect } from '../delivery/plan.js';
 import { gateView } from '../delivery/windows/gate.js';
 import { ROUTES } from '../resources/kinds.js';
+import { withStableScaling } from '../resources/revision-scaling.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { keyOf } from '../runtime/store.js';
 import type { Applied } from './act.js';
 import { analyse } from './delivery-analysis.js';
 import type { ReconcilerDependencies } from './dependencies.js';
 import { finalize } from './finalize.js';
+import { stableInputs } from './known-revisions.js';
 import { observe, readRoute } from './observe.js';
 import type { Observed } from './observed.js';
 import { failureOf, obstacleOf, withBoundedRetry } from './obstacle.js';
@@ -90,7 +92,8 @@ export class Reconciler {
     const { caches, finishedJobs, migrationProgress, podCreation } = this.deps;
     const key = keyOf(given);
     await finishedJobs.readPods(given);
-    const obsoleteReplicas = hasObsoleteReplicas(given, caches.foreignAutoscalers(given));
+    const scaledApi = withStableScaling(given, stableInputs(given, caches));
+    const obsoleteReplicas = hasObsoleteReplicas(scaledApi, caches.foreignAutoscalers(given));
     // The default depends on the environment, which may have changed since.
     const api = obsoleteReplicas ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
     const observed = observe(
@@ -101,7 +104,8 @@ export class Reconciler {
     );
     migrationProgress.follow(key, observed.migrating);
     podCreation.follow(key, observed.podless);
-    return { ...this.withGate(observed), obsoleteReplicas };
+    const { hasApprovalLinks } = this.deps;
+    return { ...this.withGate(observed), obsoleteReplicas, hasApprovalLinks };
   }
 
   private withGate(observed: Observed): Observed {
@@ -117,7 +121,8 @@ export class Reconciler {
     const now = this.deps.clock();
     const routeAgeMs = this.state.routeAgeMs(keyOf(api), delivery.route, routeObjects(observed), now);
     const analysis = analyse(observed, this.deps.analyst, now);
-    return planReconcile(observed, deliverySpecOf(api, router), routeAgeMs, analysis, now);
+    const spec = deliverySpecOf(api, router, observed.hasApprovalLinks);
+    return planReconcile(observed, spec, routeAgeMs, analysis, now);
   }
 
   /** Applies as much of the plan as possible. */

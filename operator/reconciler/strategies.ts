@@ -20,6 +20,7 @@ export const REQUEST_ANNOTATIONS = {
   retry: `${GROUP}/retry`,
   approve: `${GROUP}/approve-migrations`,
   approveSchema: `${GROUP}/approve-schema`,
+  decidedBy: `${GROUP}/decided-by`,
 } as const satisfies Record<keyof Requests, string>;
 
 type StrategySettings = Pick<
@@ -27,7 +28,12 @@ type StrategySettings = Pick<
   'stages' | 'canaryPods' | 'mirror' | 'maxSurge' | 'maxUnavailable' | 'retireDelayMs'
 >;
 
-export function deliverySpecOf({ spec, metadata }: PcfApi, router: TrafficRouter): DeliverySpec {
+/** `hasApprovalLinks`: whether this operator serves approval links. */
+export function deliverySpecOf(
+  { spec, metadata }: PcfApi,
+  router: TrafficRouter,
+  hasApprovalLinks = false,
+): DeliverySpec {
   const strategy = spec.strategy?.type ?? 'Canary';
   const annotations = metadata.annotations ?? {};
   return {
@@ -44,7 +50,9 @@ export function deliverySpecOf({ spec, metadata }: PcfApi, router: TrafficRouter
       retry: annotations[REQUEST_ANNOTATIONS.retry],
       approve: annotations[REQUEST_ANNOTATIONS.approve],
       approveSchema: annotations[REQUEST_ANNOTATIONS.approveSchema],
+      decidedBy: annotations[REQUEST_ANNOTATIONS.decidedBy],
     },
+    ...announcedApprovals(spec, hasApprovalLinks),
     schemaCheck: schemaCheckOf(spec),
     approval: spec.migrations?.mode === 'Manual',
     contractDelayMs:
@@ -53,6 +61,19 @@ export function deliverySpecOf({ spec, metadata }: PcfApi, router: TrafficRouter
         : durationMs(spec.migrations?.contractDelay ?? DEFAULT_CONTRACT_DELAY),
     ...strategySettings[strategy](spec),
   };
+}
+
+function announcedApprovals(
+  { notifications }: PcfApiSpec,
+  hasLinks: boolean,
+): Pick<DeliverySpec, 'announceApprovals'> {
+  const { webhooks = [], grafana, approvalLinks } = notifications ?? {};
+  const isAnnounced = [...webhooks, ...(grafana ? [grafana] : [])].some(({ events }) =>
+    events.includes('ApprovalRequested'),
+  );
+  if (!isAnnounced) return {};
+  const linksExpireAfterMs = approvalLinks && hasLinks ? durationMs(approvalLinks.expiresAfter) : undefined;
+  return { announceApprovals: { ...(linksExpireAfterMs === undefined ? {} : { linksExpireAfterMs }) } };
 }
 
 /** The steps of the strategy, before 100. */

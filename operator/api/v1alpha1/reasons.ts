@@ -57,6 +57,7 @@ export const REASONS = {
   ReplicasConflict: 'spec.replicas is set in the manifest and by an autoscaler',
   SigningKeyNotRotated: 'the operator cannot rotate the signing key of tokens',
   WindowInvalid: 'a window, a freeze or an override cannot be evaluated',
+  ApprovalLinksUnavailable: 'the operator has no public URL for approval links',
   RepairLoop: 'another controller reverts each repair of an object',
 } as const satisfies Record<string, string>;
 

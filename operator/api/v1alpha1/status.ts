@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { condition, longText, shortText, time } from './kubernetes.js';
 import { analysisStatus } from './status/analysis.js';
 import { authStatus } from './status/auth.js';
+import { autoscalingStatus } from './status/autoscaling.js';
 import { recordedSchemaCheck, schemaCheckStatus } from './status/schema-check.js';
 import { windowsStatus } from './status/windows.js';
 
@@ -181,6 +182,14 @@ const deliveryProgress = z.strictObject({
   at: time('Time of the last progress.'),
 });
 
+const approvalRecord = z.strictObject({
+  step: count('Step of the strategy, from 0.'),
+  by: shortText.meta({
+    description: 'User that the authenticating proxy named, or the webhook that the link was sent to.',
+  }),
+  at: time('Time of the approval.'),
+});
+
 const deliveryPosition = z.strictObject({
   stable: shortText.optional().meta({ description: 'Revision that was promoted last.' }),
   previous: shortText.optional().meta({ description: 'Revision that was stable before it.' }),
@@ -197,6 +206,18 @@ const deliveryPosition = z.strictObject({
   strategy: shortText.optional().meta({ description: 'Strategy that `step` refers to.' }),
   step: count('Step of the strategy, from 0.').optional(),
   stepSince: time('Time at which the weight of the step took effect.').optional(),
+  approval: z
+    .strictObject({
+      since: time('Start of the wait. It identifies the wait in approval links.'),
+      linksExpireAt: time('Time at which its approval links expire.').optional(),
+    })
+    .optional()
+    .meta({ description: 'Wait of the step for its manual promotion, if it was announced.' }),
+  approvals: z
+    .array(approvalRecord)
+    .max(64)
+    .optional()
+    .meta({ description: 'Steps that were promoted with approval links.' }),
   floor: percent(
     'Weight that was reached with a previous strategy, in percent. The weight does not fall below it.',
   ).optional(),
@@ -323,8 +344,14 @@ const deliveryRecord = z.strictObject({
   reason: shortText.optional().meta({ description: 'Reason of the abort, in UpperCamelCase.' }),
   by: shortText.optional().meta({
     description:
-      'Field manager that caused the outcome: it changed the spec or requested the abort. pcf-operator: the operator decided.',
+      'Field manager that caused the outcome: it changed the spec or requested the abort. pcf-operator: the operator decided. ' +
+      'After an abort with an approval link, the user that the authenticating proxy named, or the webhook that the link was sent to.',
   }),
+  approvals: z
+    .array(approvalRecord)
+    .max(64)
+    .optional()
+    .meta({ description: 'Steps that were promoted with approval links.' }),
 });
 export type DeliveryRecord = z.infer<typeof deliveryRecord>;
 
@@ -390,6 +417,9 @@ export const pcfApiStatus = z.strictObject({
   }),
   analysis: analysisStatus.optional().meta({ description: 'Analysis of the new revision.' }),
   auth: authStatus.optional().meta({ description: 'Signing keys of tokens, with `auth.rotation.interval`.' }),
+  autoscaling: autoscalingStatus.optional().meta({
+    description: 'Settings of the horizontal autoscaler, with `autoscaling.horizontal.onChange: Rollout`.',
+  }),
   revisions: z
     .array(revisionStatus)
     .max(MAX_REVISIONS)

@@ -12,6 +12,8 @@ export function detailView(detail, canAct) {
     detail.faults && h('p', { class: 'note warn' }, h('strong', {}, '! To fix: '), detail.faults),
     detail.windows &&
       h('p', { class: 'note held' }, h('strong', {}, '‖ Windows: '), detail.windows.join('; ')),
+    detail.autoscaling &&
+      h('p', { class: 'note' }, h('strong', {}, 'Autoscaling: '), detail.autoscaling.join('; ')),
     detail.steps && detail.steps.of > 0 && stepsView(detail.steps),
     h(
       'div',

@@ -5,6 +5,8 @@ import type { Pod } from '../../reconciler/pod-state.js';
 import { stagesOf } from '../../reconciler/strategies.js';
 import { type EventView, timeOf } from '../event-view.js';
 import type { WeightPoint } from '../weight-history.js';
+import { authorsOf } from './authors.js';
+import { autoscalingLines } from './autoscaling-lines.js';
 import { figures } from './figures.js';
 import { podLines, roleOf } from './pod-lines.js';
 import { windowLines } from './window-lines.js';
@@ -67,8 +69,9 @@ export function detail({ api, pods, events, weights: history }: Seen) {
     migration: status.migration,
     failed: status.failed,
     windows: windowLines(status.windows),
+    autoscaling: autoscalingLines(status.autoscaling),
     faults: status.conditions?.find(({ type, status: is }) => type === 'Degraded' && is === 'True')?.message,
-    history: status.history ?? [],
+    history: (status.history ?? []).map((record) => ({ ...record, by: authorsOf(record) })),
     figures: figures(status.history ?? []),
     events: [...events]
       .sort((a, b) => timeOf(b).localeCompare(timeOf(a)))

@@ -55,6 +55,27 @@ describe('dashboard view', () => {
     );
   });
 
+  it('detail returns who caused the outcome of a delivery, and each approver of its steps once', () => {
+    const at = '2026-11-23T10:00:00Z';
+    const approvals = ['ann', 'bob', 'ann'].map((by, step) => ({ step, by, at }));
+    const record = { ...{ revision: 'api-b', number: 2, image: 'i:2', startedAt: at }, finishedAt: at };
+    const history = [
+      { ...record, outcome: 'Promoted' as const, by: 'argocd', approvals },
+      { ...record, outcome: 'Promoted' as const, approvals: approvals.slice(0, 1) },
+      { ...record, outcome: 'Aborted' as const },
+    ];
+    const { history: shown } = detail({
+      api: { ...pcfApi(), status: { history } },
+      pods: [],
+      events: [],
+      weights: [],
+    });
+    assert.deepEqual(
+      shown.map(({ by }) => by),
+      ['argocd, approved by ann and bob', 'approved by ann', undefined],
+    );
+  });
+
   it('detail returns the closed windows and the override, and none while they are open', () => {
     const api = pcfApi();
     const linesOf = (windows: WindowsStatus) => {

@@ -113,6 +113,40 @@ describe('Notifier', () => {
     ]);
   });
 
+  it('adds approval links to the messages of webhooks, and none to Grafana', async () => {
+    const grafana = {
+      url: endpoint.url,
+      tokenSecretRef: { name: 'grafana' },
+      tls,
+      events: ['ApprovalRequested'],
+    };
+    const webhooks = [{ ...slack, events: ['ApprovalRequested'] }];
+    const expireAt = '2026-11-24T12:00:00.000Z';
+    start({
+      links: {
+        linksFor: async (_api, { approval }, webhook) =>
+          approval && {
+            approve: `https://pcf.example.com/#${webhook}-hush-1`,
+            abort: `https://pcf.example.com/#${webhook}-hush-2`,
+            expireAt: approval.linksExpireAt,
+          },
+      },
+    });
+    const approval = { id: 'api-new@1/Canary/0/2', linksExpireAt: expireAt };
+    const spec = notifications.parse({ webhooks, grafana, approvalLinks: {} });
+    notifier.notify(api, spec, event('ApprovalRequested', { reason: 'step 1 of 2', approval }));
+    await notifier.flush();
+    const text = ({ attachments }: Record<string, unknown>) => (attachments as { text: string }[])[0]?.text;
+    const toWebhook = endpoint.bodies.find(({ attachments }) => attachments)!;
+    assert.equal(toWebhook.text, 'platform/api: api-new waits for its manual promotion: step 1 of 2');
+    assert.equal(
+      text(toWebhook),
+      '<https://pcf.example.com/#team-hush-1|Approve> or <https://pcf.example.com/#team-hush-2|Abort>, until 2026-11-24T12:00:00Z',
+    );
+    const toGrafana = endpoint.bodies.find(({ attachments }) => !attachments)!;
+    assert.doesNotMatch(JSON.stringify(toGrafana), /hush/);
+  });
+
   it('sends only the events that a webhook selects', async () => {
     const spec = notifications.parse({ webhooks: [{ ...slack, events: ['Aborted'] }] });
     notifier.notify(api, spec, event('Started'));
