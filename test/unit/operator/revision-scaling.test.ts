@@ -32,6 +32,7 @@ function viewOf(...objects: KubeObject[]): ClusterView {
     available: () => true,
     foreignAutoscalers: () => [],
     claimants: () => [],
+    gatewayClasses: () => [],
   };
 }
 
