@@ -1,6 +1,7 @@
 /** Status output: revisions, weights, migrations, pods, events. Pure. */
 import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
 import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
+import { intervalText } from '../../operator/dashboard/view/interval-text.js';
 import { podLines, roleOf } from '../../operator/dashboard/view/pod-lines.js';
 import { windowLines } from '../../operator/dashboard/view/window-lines.js';
 import type { Pod } from '../../operator/reconciler/pod-state.js';
@@ -18,6 +19,7 @@ export function screen(picture: Picture, now = Date.now()): string {
     headline(picture),
     section('Revisions', revisions(status)),
     section('Traffic', traffic(status)),
+    section('Analysis', analysis(status)),
     section('Windows', windows(status)),
     section('Migration', migration(status, now)),
     section('Pods', podTable(pods, now)),
@@ -89,6 +91,22 @@ function traffic({ traffic: seen, updateRevision, step }: PcfApiStatus): string 
 function stepLine({ index, of, weight, waitingFor }: NonNullable<PcfApiStatus['step']>): string {
   if (index >= of) return `all ${of} steps completed`;
   return `step ${index + 1} of ${of}: ${weight} %${waitingFor ? `, waiting for ${waitingFor}` : ''}`;
+}
+
+const verdictColour = { Passed: 'green', Failed: 'red', Running: 'cyan' } as const;
+
+function analysis({ analysis: seen }: PcfApiStatus): string | undefined {
+  if (!seen) return undefined;
+  const paintVerdict = (verdict: string) =>
+    paint(verdictColour[verdict as keyof typeof verdictColour] ?? 'yellow', verdict);
+  const rows = seen.metrics.map(({ name, verdict, value, stableValue, bound, sequential }) => [
+    ...[name, paintVerdict(verdict), value ?? '-', stableValue ?? '-'],
+    sequential ? intervalText(sequential) : bound,
+  ]);
+  return [
+    `  ${paintVerdict(seen.verdict)}: ${seen.message}`,
+    table(['METRIC', 'VERDICT', 'VALUE', 'STABLE', 'INTERVAL OR BOUND'], rows, '  '),
+  ].join('\n');
 }
 
 function windows({ windows: seen }: PcfApiStatus): string | undefined {

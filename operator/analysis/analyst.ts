@@ -5,7 +5,7 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { AnalysisSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { AnalysisStatus } from '../api/v1alpha1/status/analysis.js';
-import type { PlannedMetric, Subject } from './analysis-model.js';
+import type { Due, PlannedMetric, Subject } from './analysis-model.js';
 import { due, nextDueMs } from './due.js';
 import { judge } from './judge.js';
 import { align, fresh, type MetricCounts, recordAt } from './measurement-record.js';
@@ -51,10 +51,18 @@ export class Analyst {
     const measured = this.scheduler.finished(key, subject.revision);
     const begun = this.start(key, given, planned, now);
     const results = measured.reduce(recordAt(stepSince), begun);
-    const requests = due(planned, results, now).map((it) => ({
-      ...{ api, analysis, subject, due: it, at: now },
-      metric: planned.find(({ name }) => name === it.name)!,
-    }));
+    const requests = due(planned, results, now).map((it) => {
+      const metric = planned.find(({ name }) => name === it.name)!;
+      return {
+        api,
+        analysis,
+        subject,
+        metric,
+        due: it,
+        at: now,
+        countFrom: countFrom(metric, it, stepSince),
+      };
+    });
     this.scheduler.schedule(
       key,
       requests,
@@ -96,6 +104,11 @@ export class Analyst {
     this.begun.set(key, { id, counts: counts.map(({ name, since }) => fresh(name, Date.parse(since))) });
     return counts;
   }
+}
+
+/** Counts of requests start with the step, so that they all have the same weight, and after the initial delay. */
+function countFrom({ initialDelayMs }: PlannedMetric, { since }: Due, stepSince = since): number {
+  return Math.max(Date.parse(since) + initialDelayMs, Date.parse(stepSince));
 }
 
 /** Counts of this delivery. Metrics of a step, and counts per step, restart with the step. */

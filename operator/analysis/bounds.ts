@@ -1,18 +1,15 @@
 /** Compares a measurement with the bounds of its metric. */
 import type { Comparison, MetricSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { Outcome } from '../api/v1alpha1/status/analysis.js';
-import type { Reading, Sample } from './analysis-model.js';
-
-/** Fields of a measurement that depend on the result of the provider. */
-export interface Evaluation {
-  outcome: Outcome;
-  value?: string;
-  stableValue?: string;
-  detail?: string;
-}
+import type { Evaluation, Reading, Sample } from './analysis-model.js';
+import { format } from './format-value.js';
+import { evaluateCounts } from './sequential/evaluate-counts.js';
+import { sequentialBoundText } from './sequential/settings.js';
 
 /** Bounds of a metric, for messages. */
-export function boundText({ min, max, compareWithStable, job, webhook }: MetricSpec): string {
+export function boundText(spec: MetricSpec): string {
+  const { min, max, compareWithStable, job, webhook } = spec;
+  if (spec.sequential) return sequentialBoundText(spec);
   const parts = [
     ...(min === undefined ? [] : [`at least ${min}`]),
     ...(max === undefined ? [] : [`at most ${max}`]),
@@ -29,8 +26,12 @@ function better({ successRate, compareWithStable, min, max }: MetricSpec): 'High
   return successRate || (min !== undefined && max === undefined) ? 'Higher' : 'Lower';
 }
 
-/** Outcome of a result. No data, NaN, and missing data of the stable revision are inconclusive. */
-export function evaluate(spec: MetricSpec, reading: Reading): Evaluation {
+/**
+ * Outcome of a result. No data, NaN, and missing data of the stable revision are inconclusive. `steps`: number of
+ * steps that the metric judges, which share the error probability of a sequential test.
+ */
+export function evaluate(spec: MetricSpec, reading: Reading, steps = 1): Evaluation {
+  if (reading.type === 'Counts') return evaluateCounts(spec, reading, steps);
   if (reading.type === 'Samples') return evaluateSamples(spec, reading);
   const { outcome, value, message } = reading;
   if (value === undefined || outcome !== 'Success') {
@@ -140,11 +141,4 @@ function shown({ value, stable }: { value?: number; stable?: number }) {
     ...(value === undefined ? {} : { value: format(value) }),
     ...(stable === undefined ? {} : { stableValue: format(stable) }),
   };
-}
-
-/** Four significant digits, without rounding 0.99987 to 1. */
-function format(value: number): string {
-  if (!Number.isFinite(value) || Number.isInteger(value)) return String(value);
-  const rounded = Number(value.toPrecision(4));
-  return String(rounded === Math.round(rounded) ? Number(value.toPrecision(8)) : rounded);
 }

@@ -15,7 +15,7 @@ export interface Selection {
   revision: string;
 }
 
-type Labels = Pick<PrometheusTarget, 'namespaceLabel' | 'revisionLabel'>;
+export type Labels = Pick<PrometheusTarget, 'namespaceLabel' | 'revisionLabel'>;
 
 /** Query of a built-in metric; undefined for other metrics. */
 export function builtInQuery(metric: MetricSpec, labels: Labels, selection: Selection): string | undefined {
@@ -60,8 +60,9 @@ function counted(counter: string, selector: string, window: string, by: string[]
   return `sum by (${by.join(', ')}) (${known} or ${added})`;
 }
 
-function selectorOf(
-  { operation }: RequestMetric,
+/** Selector of the series of a revision, and of one operation if the metric has one. */
+export function selectorOf(
+  { operation }: Pick<RequestMetric, 'operation'>,
   labels: Labels,
   { namespace, revision }: Selection,
 ): string {

@@ -1,4 +1,5 @@
 /** Computes a verdict from counts: a chain of rules per metric, then the worst verdict. */
+import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { MetricStatus, Verdict } from '../api/v1alpha1/status/analysis.js';
 import type { Judgement, PlannedMetric } from './analysis-model.js';
 import { boundText } from './bounds.js';
@@ -35,9 +36,10 @@ export function judge(
 type Rule = (metric: PlannedMetric, counts: MetricCounts, now: number) => Judgement | undefined;
 
 const rules: Rule[] = [failed, notMeasured, unavailable, inconclusive, noData, tooFew, stale];
+const sequentialRules: Rule[] = [failed, notMeasured, unavailable, overBudget, undecided, tooFew, stale];
 
 function judgeMetric(metric: PlannedMetric, counts: MetricCounts, now: number): Judgement {
-  for (const rule of rules) {
+  for (const rule of metric.spec.sequential ? sequentialRules : rules) {
     const judgement = rule(metric, counts, now);
     if (judgement) return judgement;
   }
@@ -71,6 +73,21 @@ function inconclusive({ inconclusiveLimit }: PlannedMetric, counts: MetricCounts
     verdict: 'Inconclusive',
     message: `${inARow} ${inARow === 1 ? 'measurement is' : 'consecutive measurements are'} inconclusive since ${outcomeSince}: ${detail ?? 'no data'}`,
   };
+}
+
+/** A sequential test without a decision after its time budget. Later measurements can still decide it. */
+function overBudget({ spec }: PlannedMetric, counts: MetricCounts, now: number): Judgement | undefined {
+  if (counts.outcome !== 'Inconclusive') return undefined;
+  const { timeBudget } = spec.sequential!;
+  const since = counts.sequential?.since ?? counts.since;
+  if (now - Date.parse(since) < durationMs(timeBudget)) return undefined;
+  const message = `not decided since ${since}, within its time budget of ${timeBudget}${last(counts)}; kubectl pcf promote --full does not wait for it`;
+  return { verdict: 'Inconclusive', message };
+}
+
+function undecided(_metric: PlannedMetric, { outcome, detail }: MetricCounts): Judgement | undefined {
+  if (outcome !== 'Inconclusive') return undefined;
+  return { verdict: 'Running', message: detail ?? 'no data' };
 }
 
 function noData(metric: PlannedMetric, counts: MetricCounts): Judgement | undefined {

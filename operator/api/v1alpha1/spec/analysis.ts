@@ -163,6 +163,22 @@ const comparison = z
   );
 export type Comparison = z.output<typeof comparison>;
 
+const sequential = z.strictObject({
+  alpha: z.number().min(1e-6).max(0.2).default(0.01).meta({
+    description:
+      'Probability of aborting a revision that is not worse than the stable one, over the whole delivery, and of passing a step with one that is worse by `minEffect`.',
+  }),
+  minEffect: z.number().min(1e-4).max(10).optional().meta({
+    description:
+      'Smallest relevant regression. For successRate: decrease of the success rate, by default 0.01 (one percentage point). For latency: relative increase of the latency, by default 0.2 (20 %). The delivery continues when the regression is less than this with the confidence of `alpha`.',
+  }),
+  timeBudget: durationWithin('1m', '168h').default('1h').meta({
+    description:
+      'Time per step for a decision. After it the analysis is inconclusive: the delivery waits, and the measurements continue.',
+  }),
+});
+export type SequentialTest = z.output<typeof sequential>;
+
 /** The opposite direction inverts the verdict: the worse revision would be promoted. */
 function betterIs(kind: 'successRate' | 'latency', direction: 'Higher' | 'Lower'): CelRule {
   const better = 'self.compareWithStable.better';
@@ -205,6 +221,10 @@ const metric = z
       description:
         'Comparison with the stable revision over the same window. The measurement fails if the difference exceeds these bounds.',
     }),
+    sequential: sequential.optional().meta({
+      description:
+        'Sequential test against the stable revision, instead of bounds: it counts the requests of both revisions since the weight of the step took effect, aborts as soon as the regression is significant, and passes the step when the regression is less than `minEffect`. It is evaluated every 10 s, for successRate without an initial delay, unless the metric sets `interval` and `initialDelay`. `window` and `minRequests` do not apply.',
+    }),
   })
   .meta(
     cel(
@@ -213,8 +233,24 @@ const metric = z
         message: 'give exactly one of successRate, latency, query, webhook and job',
       },
       {
-        rule: 'has(self.webhook) || has(self.job) || has(self.min) || has(self.max) || has(self.compareWithStable)',
-        message: 'give a bound: min, max or compareWithStable',
+        rule: 'has(self.webhook) || has(self.job) || has(self.min) || has(self.max) || has(self.compareWithStable) || has(self.sequential)',
+        message: 'give a bound: min, max, compareWithStable or sequential',
+      },
+      {
+        rule: '!has(self.sequential) || has(self.successRate) || has(self.latency)',
+        message: 'sequential needs successRate or latency',
+        fieldPath: '.sequential',
+      },
+      {
+        rule: '!has(self.sequential) || !(has(self.min) || has(self.max) || has(self.compareWithStable) || has(self.count) || has(self.failureLimit) || has(self.inconclusiveLimit))',
+        message:
+          'sequential decides by itself: omit min, max, compareWithStable, count, failureLimit and inconclusiveLimit',
+        fieldPath: '.sequential',
+      },
+      {
+        rule: '!has(self.sequential) || !has(self.successRate) || !has(self.sequential.minEffect) || self.sequential.minEffect < 1.0',
+        message: 'minEffect of successRate is a difference of rates: 1 percentage point is 0.01',
+        fieldPath: '.sequential.minEffect',
       },
       {
         rule: '!has(self.job) || (!has(self.min) && !has(self.max))',

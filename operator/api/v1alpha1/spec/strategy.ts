@@ -78,17 +78,25 @@ const canary = z
     }),
   );
 
-const blueGreen = z.strictObject({
-  autoPromote: z.boolean().default(true).meta({
-    description:
-      'Whether the traffic is switched as soon as all new pods are ready. Otherwise the delivery waits for `kubectl pcf promote`.',
-  }),
-  analysis: analysis.optional().meta({ description: 'Analysis of the new revision before the switch.' }),
-  scaleDownDelay: duration.default('5m').meta({
-    description:
-      'Time before the old pods are removed after the switch. Until then a rollback only changes the weight.',
-  }),
-});
+const blueGreen = z
+  .strictObject({
+    autoPromote: z.boolean().default(true).meta({
+      description:
+        'Whether the traffic is switched as soon as all new pods are ready. Otherwise the delivery waits for `kubectl pcf promote`.',
+    }),
+    analysis: analysis.optional().meta({ description: 'Analysis of the new revision before the switch.' }),
+    scaleDownDelay: duration.default('5m').meta({
+      description:
+        'Time before the old pods are removed after the switch. Until then a rollback only changes the weight.',
+    }),
+  })
+  .meta(
+    cel({
+      rule: '!has(self.analysis) || self.analysis.metrics.all(m, !has(m.sequential))',
+      message: 'sequential compares requests that are split between two revisions: use the strategy Canary',
+      fieldPath: '.analysis',
+    }),
+  );
 
 const rollingUpdate = z
   .strictObject({
