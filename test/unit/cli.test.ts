@@ -134,7 +134,7 @@ describe('kubectl-pcf', () => {
     assert.match(text, /Analysis\n {2}Running: success-rate: .*passes below 0\.01, fails above 0\n/);
     assert.match(
       text,
-      /success-rate +Running +0\.996 +0\.999 +0\.312 points more failed requests, between -0\.1 and 1\.45; 1,512 requests/,
+      /success-rate +Running +0\.996 +0\.999 +0\.312 percentage points more failed requests, between -0\.1 and 1\.45; 1,512 requests/,
     );
   });
 

@@ -6,7 +6,8 @@ const HEIGHT = 84;
 
 /** `text`: the interval as a sentence, the label of the picture. */
 export function intervalView({ since, lower, upper, minEffect, history }, text) {
-  const points = history.length > 0 ? history : [{ at: since, lower, upper }];
+  // Without requests, any difference is possible.
+  const points = [{ at: since, lower: -1, upper: 1 }, ...history];
   const scale = scaleOf(points, { since, lower, upper, minEffect });
   const edge = (key) => points.map((point) => `${scale.x(point.at)},${scale.y(point[key])}`);
   const tone = lower > 0 ? 'bad' : upper < minEffect ? 'ok' : 'busy';

@@ -1,7 +1,7 @@
 /** Interval of a sequential test as a sentence, for the page and the status output. */
 import type { SequentialStatus } from '../../api/v1alpha1/status/analysis.js';
 
-/** `Search: 0.9 points more failed requests, between 0.4 and 1.6; 512 requests`. */
+/** `Search: 0.9 percentage points more failed requests, between 0.4 and 1.6; 512 requests`. */
 export function intervalText({
   operation,
   boundary,
@@ -12,7 +12,7 @@ export function intervalText({
 }: SequentialStatus): string {
   const subject = operation === undefined ? '' : `${operation}: `;
   const counted = boundary === undefined ? 'failed requests' : `requests above ${boundary} s`;
-  const change = `${points(Math.abs(estimate))} points ${estimate < 0 ? 'less' : 'more'} ${counted}`;
+  const change = `${points(Math.abs(estimate))} percentage points ${estimate < 0 ? 'less' : 'more'} ${counted}`;
   return `${subject}${change}, between ${points(lower)} and ${points(upper)}; ${requests.toLocaleString('en')} requests`;
 }
 

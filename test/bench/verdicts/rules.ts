@@ -1,6 +1,5 @@
 /** Rules of analyses: sequential tests, our fixed bounds, and the documented examples of two other projects. */
-import type { MetricSpec } from '../../../operator/api/v1alpha1/spec/analysis.js';
-import { analysis } from '../../../operator/api/v1alpha1/spec/analysis.js';
+
 import { hypotheses } from '../../../operator/analysis/sequential/hypotheses.js';
 import type {
   OperationCounts,
@@ -11,6 +10,7 @@ import {
   evidenceOfWorse,
   mixtures,
 } from '../../../operator/analysis/sequential/two-proportions.js';
+import { analysis, type MetricSpec } from '../../../operator/api/v1alpha1/spec/analysis.js';
 import { type Arm, BOUNDARIES, type Counters, percentile, type Traffic } from './traffic.js';
 
 export type Result = 'good' | 'bad' | 'undecided';

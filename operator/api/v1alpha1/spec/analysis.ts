@@ -329,3 +329,11 @@ export const stepsNameMetrics = {
   message: 'a step names a metric that analysis does not have',
   fieldPath: '.steps',
 };
+
+/** Rule for a schema with steps and an analysis: without requests of both revisions, such a step would never pass. */
+export const sequentialNeedsTraffic = {
+  rule: '!has(self.analysis) || self.steps.all(s, (s.weight > 0 && s.weight < 100) || self.analysis.metrics.all(m, !has(m.sequential) || (!(has(s.analysis) && m.name in s.analysis) && self.steps.exists(t, has(t.analysis) && m.name in t.analysis))))',
+  message:
+    'sequential needs requests of both revisions: list the metric in the analysis of the steps with a weight from 1 to 99',
+  fieldPath: '.steps',
+};

@@ -1,7 +1,7 @@
 /** Delivery strategies. */
 import { z } from 'zod';
 import { cel, duration } from '../kubernetes.js';
-import { analysis, stepAnalysis, stepsNameMetrics } from './analysis.js';
+import { analysis, sequentialNeedsTraffic, stepAnalysis, stepsNameMetrics } from './analysis.js';
 
 const countOrPercent = z
   .union([z.int().min(0).max(1000), z.string().max(5)])
@@ -72,7 +72,7 @@ const canary = z
     }),
   })
   .meta(
-    cel(stepsNameMetrics, {
+    cel(stepsNameMetrics, sequentialNeedsTraffic, {
       rule: '!has(self.replicas) || !has(self.maxSurge)',
       message: 'give either replicas or maxSurge: maxSurge does not apply to a fixed number of canary pods',
     }),
