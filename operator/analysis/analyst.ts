@@ -5,12 +5,15 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { AnalysisSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { AnalysisStatus } from '../api/v1alpha1/status/analysis.js';
-import type { Due, PlannedMetric, Subject } from './analysis-model.js';
+import type { PlannedMetric, Subject } from './analysis-model.js';
 import { due, nextDueMs } from './due.js';
 import { judge } from './judge.js';
 import { align, fresh, type MetricCounts, recordAt } from './measurement-record.js';
 import { type AnalysisStep, planMetrics } from './plan-metrics.js';
 import type { AnalysisScheduler } from './scheduler.js';
+
+/** At least the scrape interval of Prometheus. */
+const SETTLE_MS = 60_000;
 
 export interface AnalysisCase {
   api: PcfApi;
@@ -53,15 +56,9 @@ export class Analyst {
     const results = measured.reduce(recordAt(stepSince), begun);
     const requests = due(planned, results, now).map((it) => {
       const metric = planned.find(({ name }) => name === it.name)!;
-      return {
-        api,
-        analysis,
-        subject,
-        metric,
-        due: it,
-        at: now,
-        countFrom: countFrom(metric, it, stepSince),
-      };
+      const counts = results.find(({ name }) => name === it.name)!;
+      const from = countFrom(metric, counts, given);
+      return { api, analysis, subject, metric, due: it, at: now, countFrom: from };
     });
     this.scheduler.schedule(
       key,
@@ -106,9 +103,22 @@ export class Analyst {
   }
 }
 
-/** Counts of requests start with the step, so that they all have the same weight, and after the initial delay. */
-function countFrom({ initialDelayMs }: PlannedMetric, { since }: Due, stepSince = since): number {
-  return Math.max(Date.parse(since) + initialDelayMs, Date.parse(stepSince));
+/**
+ * Start of the counts of a sequential test: the initial delay has ended, and the weight of the step is in effect.
+ * After an earlier weight with requests it is later, because the last samples of the counters before the step,
+ * which are subtracted, are up to one scrape interval old: requests of two weights must not be added up.
+ */
+function countFrom(
+  { initialDelayMs }: PlannedMetric,
+  { since, sequential }: MetricCounts,
+  { steps = [], step = 0, stepSince }: AnalysisCase,
+): number {
+  const start = Date.parse(since) + initialDelayMs;
+  if (stepSince === undefined) return start;
+  const first = Math.max(start, Date.parse(stepSince));
+  const hadRequests = steps.slice(0, step).some(({ weight }) => weight !== 0);
+  const hadCounts = sequential !== undefined && Date.parse(sequential.since) !== first;
+  return hadRequests || hadCounts ? Math.max(start, Date.parse(stepSince) + SETTLE_MS) : first;
 }
 
 /** Counts of this delivery. Metrics of a step, and counts per step, restart with the step. */

@@ -86,6 +86,7 @@ function counted(
     ...(value === undefined ? {} : { value }),
     ...(stableValue === undefined ? {} : { stableValue }),
     ...(detail ? { detail: clip(detail) } : {}),
+    // Without a new interval, the last one is kept: missing data changes nothing.
     ...(sequential ? { sequential: withHistory(sequential, counts.sequential, at) } : {}),
   };
   if (outcome !== 'Success') next[TALLY[outcome]] += 1;

@@ -8,6 +8,8 @@ import { sequentialPace } from './sequential/settings.js';
 export interface AnalysisStep {
   /** Names of the metrics that judge this step. */
   analysis?: readonly string[];
+  /** Its weight, in percent. */
+  weight?: number;
 }
 
 const DEFAULT_TIMEOUT = '10s';

@@ -11,12 +11,10 @@ export interface Boundary {
   effect: number;
 }
 
-/** Smallest effect of a boundary, which a histogram with few requests above it would not have. */
-const SMALLEST_EFFECT = 1e-4;
-
 /**
  * The boundaries below and above the percentile; the nearer one first. Empty without requests in the histogram.
- * `slowdown`: relative increase of the latency.
+ * `slowdown`: relative increase of the latency. The effect is at least that of a tail that is inversely
+ * proportional to the latency, at the percentile: with no request near the boundary it would be 0.
  */
 export function boundaries(
   { totalRequests, totalBuckets }: OperationCounts,
@@ -33,7 +31,7 @@ export function boundaries(
     .toSorted((a, b) => distance(a.share, slow) - distance(b.share, slow))
     .map(({ seconds, share }) => ({
       seconds,
-      effect: Math.max(SMALLEST_EFFECT, shareAbove(points, seconds / (1 + slowdown)) - share),
+      effect: Math.max(slow * slowdown, shareAbove(points, seconds / (1 + slowdown)) - share),
     }));
 }
 
@@ -74,6 +72,7 @@ function shareAbove(points: readonly Point[], seconds: number): number {
   return Math.exp(Math.log(from) + position * (Math.log(to) - Math.log(from)));
 }
 
+/** A boundary with no requests above it is as near as one with a tenth of the wanted share. */
 function distance(share: number, wanted: number): number {
-  return Math.abs(Math.log(Math.max(share, 1e-9) / wanted));
+  return Math.abs(Math.log(Math.max(share, wanted / 10) / wanted));
 }

@@ -53,14 +53,19 @@ const DRIFT = [
   [64, 0.3],
   [4, 0.3],
 ] as const;
-/** Alternatives, in units of the smallest relevant effect. */
+/** Alternatives with their weights, in units of the smallest relevant effect. */
 const EFFECTS = [
   [0.5, 0.15],
-  [1, 0.35],
+  [1, 0.3],
   [2, 0.2],
   [4, 0.1],
   [10, 0.1],
-  [30, 0.1],
+] as const;
+/** Alternatives that do not depend on it: a canary that is much worse is detected with a few requests. */
+const LARGE_EFFECTS = [
+  [0.02, 0.05],
+  [0.1, 0.05],
+  [0.5, 0.05],
 ] as const;
 /** Weight of the alternatives of the opposite test, so that an interval is narrow on both of its sides. */
 const OPPOSITE = 0.1;
@@ -172,8 +177,9 @@ function logMarginal({ trials, events }: Counts, mixture: readonly Component[]):
 function components({ history, minEffect }: Prior): { worse: Component[]; equal: Component[] } {
   const share = Math.min(0.9, Math.max(SMALLEST_SHARE, (history.events + 0.5) / (history.trials + 1)));
   const equal = DRIFT.map(([events, weight]) => beta(weight, share, Math.min(events, history.events + 0.5)));
-  const worse = EFFECTS.map(([factor, weight]) => {
-    const mean = Math.min(0.95, share + factor * minEffect);
+  const relevant = EFFECTS.map(([factor, weight]) => [factor * minEffect, weight] as const);
+  const worse = [...relevant, ...LARGE_EFFECTS].map(([effect, weight]) => {
+    const mean = Math.min(0.95, share + effect);
     // A standard deviation of half the effect, so that neighboring alternatives overlap.
     return beta(weight, mean, ((2 * mean) / (mean - share)) ** 2);
   });

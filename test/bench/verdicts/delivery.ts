@@ -1,5 +1,5 @@
 /** A simulated delivery: steps with holds, judged by rules. Times are in seconds. */
-import type { Metric, Rules } from './rules.js';
+import type { Look, Metric, Rules } from './rules.js';
 import { TICK, type Traffic } from './traffic.js';
 
 export const STEPS = [
@@ -34,7 +34,7 @@ export function deliver({ metrics }: Rules, traffic: Traffic): Ending {
   for (let now = TICK; ; now += TICK) {
     const { weight, hold } = STEPS[step]!;
     traffic.advance(now, weight);
-    for (const one of counts) measure(one, traffic, now, since);
+    for (const one of counts) measure(one, { traffic, now, step, since, steps: STEPS.length });
     if (counts.some(({ bad, metric }) => bad > metric.failureLimit)) return end('aborted', now);
     if (now - since >= hold && counts.every(isPassed)) {
       step += 1;
@@ -45,10 +45,10 @@ export function deliver({ metrics }: Rules, traffic: Traffic): Ending {
   }
 }
 
-function measure(one: Counts, traffic: Traffic, now: number, since: number): void {
+function measure(one: Counts, look: Look): void {
   const { interval, delay, measure: run } = one.metric;
-  if (now < delay || (now - delay) % interval !== 0) return;
-  const result = run({ traffic, now, since, steps: STEPS.length });
+  if (look.now < delay || (look.now - delay) % interval !== 0) return;
+  const result = run(look);
   one.isLastGood = result === 'good';
   if (result === 'good') one.good += 1;
   if (result === 'bad') one.bad += 1;

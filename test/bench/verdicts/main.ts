@@ -58,7 +58,7 @@ for (const scenario of worse) {
     const cells = rules.map((of) => {
       const all = endings(of, scenario, rate, Number(options.regressions));
       const exposed = Math.round(all.reduce((sum, it) => sum + it.exposed, 0) / all.length);
-      return `${shareOf(all, 'aborted')}, ${exposed.toLocaleString('en')}`;
+      return `${shareOf(all, 'aborted')} / ${shareOf(all, 'promoted')}, ${exposed.toLocaleString('en')}`;
     });
     printRow([scenario.name, rate, ...cells]);
   }

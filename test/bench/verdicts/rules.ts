@@ -18,7 +18,8 @@ export type Result = 'good' | 'bad' | 'undecided';
 export interface Look {
   traffic: Traffic;
   now: number;
-  /** Start of the step. */
+  /** Index and start of the step. */
+  step: number;
   since: number;
   steps: number;
 }
@@ -113,9 +114,12 @@ function compareP99(look: Look): Result {
   return mine > 1 || mine - theirs > Math.max(0.05, 0.2 * theirs) ? 'bad' : 'good';
 }
 
+/** From the second step on, requests are counted a minute later, as in the operator. */
+const SETTLE = 60;
+
 /** The decision of `evaluateCounts`, without its interval, which takes a hundred times as long to compute. */
-function testCounts(spec: MetricSpec, { traffic, now, since, steps }: Look, delay: number): Result {
-  const from = Math.max(since, delay);
+function testCounts(spec: MetricSpec, { traffic, now, step, since, steps }: Look, delay: number): Result {
+  const from = Math.max(step === 0 ? since : since + SETTLE, delay);
   if (now <= from) return 'undecided';
   const counts = (arm: Arm): RevisionCounts =>
     new Map([['', operationCounts(traffic.at(arm, from), traffic.between(arm, from, now))]]);

@@ -193,6 +193,16 @@ describe('sequential test of the latency', () => {
     );
   });
 
+  it('passes a revision whose requests are all faster than the first boundary', () => {
+    const fast = (prefix: string, total: number) => ({
+      [`${prefix}requests`]: total,
+      ...Object.fromEntries(['0.005', '0.01', '+Inf'].map((le) => [`${prefix}buckets  ${le}`, total])),
+    });
+    const both = { ...fast('', 90_000), ...fast('total_', 90_000) };
+    assert.equal(outcomeOf(fast('', 8_000), both, given).outcome, 'Success');
+    assert.equal(outcomeOf({ ...fast('', 500), 'buckets  0.005': 450 }, both, given).outcome, 'Failure');
+  });
+
   it('uses the last boundary when the percentile is above it', () => {
     const slow = {
       total_requests: 100,
