@@ -1,5 +1,10 @@
 /** Compares a measurement with the bounds of its metric. */
-import type { Comparison, MetricSpec } from '../api/v1alpha1/spec/analysis.js';
+import {
+  BURN_RATES,
+  type BurnRate,
+  type Comparison,
+  type MetricSpec,
+} from '../api/v1alpha1/spec/analysis.js';
 import type { Outcome } from '../api/v1alpha1/status/analysis.js';
 import type { Evaluation, Reading, Sample } from './analysis-model.js';
 import { format } from './format-value.js';
@@ -8,16 +13,26 @@ import { sequentialBoundText } from './sequential/settings.js';
 
 /** Bounds of a metric, for messages. */
 export function boundText(spec: MetricSpec): string {
-  const { min, max, compareWithStable, job, webhook } = spec;
+  const { min, compareWithStable, job, webhook, burnRate } = spec;
   if (spec.sequential) return sequentialBoundText(spec);
+  const max = maxOf(spec);
   const parts = [
     ...(min === undefined ? [] : [`at least ${min}`]),
-    ...(max === undefined ? [] : [`at most ${max}`]),
+    ...(max === undefined ? [] : [`at most ${max}${burnRate ? windowsText(burnRate) : ''}`]),
     ...(compareWithStable ? [toleranceText(compareWithStable)] : []),
   ];
   if (parts.length > 0) return parts.join(', ');
   if (job) return 'the Job succeeds';
   return webhook ? 'the webhook returns Success' : 'none';
+}
+
+function maxOf({ max, burnRate }: MetricSpec): number | undefined {
+  return burnRate ? BURN_RATES[burnRate.preset].factor : max;
+}
+
+function windowsText({ preset }: BurnRate): string {
+  const { short, long } = BURN_RATES[preset];
+  return ` over ${short} and ${long}`;
 }
 
 /** Whether higher or lower values are better. A metric with a minimum and no maximum is better if higher. */
@@ -82,8 +97,8 @@ function judgeSample(
   const shownValue = format(value);
   if (spec.min !== undefined && value < spec.min)
     return say('Failure', `${shownValue} is less than ${spec.min}`);
-  if (spec.max !== undefined && value > spec.max)
-    return say('Failure', `${shownValue} is more than ${spec.max}`);
+  const max = maxOf(spec);
+  if (max !== undefined && value > max) return say('Failure', `${shownValue} is more than ${max}`);
   if (!spec.compareWithStable) return say('Success', shownValue);
   if (!peer && comparable)
     return say('Success', `${shownValue}, not compared: the stable revision has no such series`);

@@ -1,7 +1,7 @@
 /** Instant queries to Prometheus and compatible servers. */
 import { z } from 'zod';
 import { durationMs } from '../../api/v1alpha1/kubernetes.js';
-import type { PrometheusTarget } from '../../api/v1alpha1/spec/analysis.js';
+import { BURN_RATES, type PrometheusTarget } from '../../api/v1alpha1/spec/analysis.js';
 import { OutgoingError, post } from '../../runtime/outgoing/http.js';
 import type { SecretReader } from '../../runtime/outgoing/secrets.js';
 import type { Reading, Sample, Subject } from '../analysis-model.js';
@@ -171,8 +171,9 @@ function scalar([, text]: [number, string] = [0, 'NaN']): number {
   return Number(text.replace('Inf', 'Infinity'));
 }
 
-function noRequests({ successRate, latency }: Request['metric']['spec']): string {
-  const asked = successRate ?? latency;
+function noRequests({ successRate, latency, burnRate }: Request['metric']['spec']): string {
+  const short = burnRate && { ...burnRate, window: BURN_RATES[burnRate.preset].short };
+  const asked = successRate ?? latency ?? short;
   const what = asked?.operation ? ` of ${asked.operation}` : '';
   return `no data, or fewer than ${asked?.minRequests} requests${what} in ${asked?.window}`;
 }

@@ -72,7 +72,7 @@ function shareAbove(points: readonly Point[], seconds: number): number {
   return Math.exp(Math.log(from) + position * (Math.log(to) - Math.log(from)));
 }
 
-/** A boundary with no requests above it is as near as one with a tenth of the wanted share. */
-function distance(share: number, wanted: number): number {
-  return Math.abs(Math.log(Math.max(share, wanted / 10) / wanted));
+/** A boundary with no requests above it is as near as one with a tenth of the desired share. */
+function distance(share: number, desired: number): number {
+  return Math.abs(Math.log(Math.max(share, desired / 10) / desired));
 }

@@ -255,6 +255,23 @@ describe('PrometheusProvider with a real Prometheus', () => {
     });
   });
 
+  describe('burn rate', () => {
+    it('is the share of errors relative to the error budget, in both windows', async () => {
+      const { name } = await revision((it) => {
+        it.requests(980);
+        it.requests(20, 'Deployments', { failed: true });
+      });
+      const burned = (objective: number) => measure({ burnRate: { objective } }, name);
+      const fast = await burned(0.999);
+      assert.deepEqual([fast.outcome, fast.value], ['Failure', '20']);
+      assert.equal((await burned(0.99)).value, '2');
+      assert.deepEqual(await measure({ burnRate: { objective: 0.99 } }, 'api-unknown'), {
+        outcome: 'Inconclusive',
+        detail: 'no data, or fewer than 10 requests in 5m',
+      });
+    });
+  });
+
   describe('query', () => {
     const count = `sum(${METRICS.operationCount}{namespace="{{namespace}}",pcf_dev_revision="{{revision}}"})`;
 

@@ -111,6 +111,40 @@ const latency = z
   .meta(cel(oneOperation));
 export type RequestMetric = z.output<typeof successRate>;
 
+/**
+ * Alerts on two windows with a burn rate of the error budget: Google, The Site Reliability Workbook, chapter 5. The
+ * short window is a twelfth of the long one, and ends the failure soon after the errors.
+ */
+export const BURN_RATES = {
+  Fast: { short: '5m', long: '1h', factor: 14.4 },
+  Medium: { short: '30m', long: '6h', factor: 6 },
+  Slow: { short: '6h', long: '72h', factor: 1 },
+} as const;
+
+const burnRate = z
+  .strictObject({
+    objective: z
+      .number()
+      .min(0.5)
+      .max(0.999_999)
+      .meta({
+        description: 'Service level objective: the share of GraphQL operations without an error.',
+        examples: [0.999],
+      }),
+    preset: z.enum(['Fast', 'Medium', 'Slow']).default('Fast').meta({
+      description:
+        'Windows and maximum burn rate. `Fast`: 14.4 over 5m and 1h. `Medium`: 6 over 30m and 6h. `Slow`: 1 over 6h and 3 days.',
+    }),
+    operation: requests.operation,
+    perOperation: requests.perOperation,
+    minRequests: requests.minRequests.meta({
+      description:
+        'Minimum number of requests in the short window. With fewer, the measurement is inconclusive.',
+    }),
+  })
+  .meta(cel(oneOperation));
+export type BurnRate = z.output<typeof burnRate>;
+
 const webhook = z
   .strictObject({
     ...httpTarget,
@@ -201,6 +235,10 @@ const metric = z
       description:
         'Latency of GraphQL operations in seconds, from the histogram of the API. Its last bucket ends at 2.5, which is the largest value.',
     }),
+    burnRate: burnRate.optional().meta({
+      description:
+        'Burn rate of the error budget, from the metrics of the API: 1 uses up the budget exactly. The smaller rate of two windows counts, and a rate above that of the preset fails. A new revision has no older requests, so its windows start with it.',
+    }),
     query: z
       .string()
       .min(1)
@@ -229,11 +267,11 @@ const metric = z
   .meta(
     cel(
       {
-        rule: '[has(self.successRate), has(self.latency), has(self.query), has(self.webhook), has(self.job)].filter(given, given).size() == 1',
-        message: 'give exactly one of successRate, latency, query, webhook and job',
+        rule: '[has(self.successRate), has(self.latency), has(self.burnRate), has(self.query), has(self.webhook), has(self.job)].filter(given, given).size() == 1',
+        message: 'give exactly one of successRate, latency, burnRate, query, webhook and job',
       },
       {
-        rule: 'has(self.webhook) || has(self.job) || has(self.min) || has(self.max) || has(self.compareWithStable) || has(self.sequential)',
+        rule: 'has(self.webhook) || has(self.job) || has(self.burnRate) || has(self.min) || has(self.max) || has(self.compareWithStable) || has(self.sequential)',
         message: 'give a bound: min, max, compareWithStable or sequential',
       },
       {
@@ -255,6 +293,10 @@ const metric = z
       {
         rule: '!has(self.job) || (!has(self.min) && !has(self.max))',
         message: 'min and max do not apply to job: a Job has no value',
+      },
+      {
+        rule: '!has(self.burnRate) || (!has(self.min) && !has(self.max))',
+        message: 'min and max do not apply to burnRate: its preset has the bound',
       },
       {
         rule: '!has(self.compareWithStable) || has(self.successRate) || has(self.latency) || has(self.query)',
@@ -295,7 +337,7 @@ export const analysis = z
     inconclusiveLimit: inconclusiveLimit.default(3),
     prometheus: prometheus
       .optional()
-      .meta({ description: 'Prometheus server for successRate, latency and query.' }),
+      .meta({ description: 'Prometheus server for successRate, latency, burnRate and query.' }),
     metrics: z
       .array(metric)
       .min(1)
@@ -309,8 +351,8 @@ export const analysis = z
   })
   .meta(
     cel({
-      rule: 'has(self.prometheus) || self.metrics.all(m, !has(m.successRate) && !has(m.latency) && !has(m.query))',
-      message: 'prometheus is required for successRate, latency and query',
+      rule: 'has(self.prometheus) || self.metrics.all(m, !has(m.successRate) && !has(m.latency) && !has(m.burnRate) && !has(m.query))',
+      message: 'prometheus is required for successRate, latency, burnRate and query',
       fieldPath: '.prometheus',
     }),
   );
