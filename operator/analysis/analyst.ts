@@ -65,7 +65,7 @@ export class Analyst {
       requests,
       planned.map(({ name }) => name),
     );
-    const { verdict, message, perMetric } = judge(planned, results, now);
+    const { verdict, message, perMetric } = judge(planned, results, now, stepSince);
     return {
       status: {
         revision: subject.revision,

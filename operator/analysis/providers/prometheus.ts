@@ -74,6 +74,10 @@ export class PrometheusProvider implements Provider {
   ): Promise<Reading> {
     const { namespace, revision, stableRevision } = subject;
     if (stableRevision === undefined) throw new Error('there is no stable revision to compare with yet');
+    if (at <= since) {
+      const note = `requests are counted from ${new Date(since).toISOString()} on`;
+      return { type: 'Counts', since, canary: [], stable: [], note };
+    }
     const read = (of: string) => {
       const query = countsQuery(metric.spec, target, { namespace, revision: of }, at - since);
       return this.query(target, query, at, subject, signal, MAX_COUNTS);

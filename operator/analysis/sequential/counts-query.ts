@@ -25,7 +25,7 @@ export const COUNTED = {
 /** How far back the last sample before the start of the step can be: longer than any usual scrape interval. */
 const LOOKBACK = '10m';
 
-/** One query for all counts of a revision, `rangeMs` milliseconds back from the time of the query. */
+/** One query for all counts of a revision, `rangeMs` milliseconds back from the time of the query: more than 0. */
 export function countsQuery(
   { successRate, latency }: MetricSpec,
   labels: Labels,
@@ -36,7 +36,7 @@ export function countsQuery(
   if (!requested) throw new Error('sequential needs successRate or latency');
   const selector = selectorOf(requested, labels, selection);
   const by = requested.perOperation ? [METRICS.operationLabel] : [];
-  const range = `${Math.max(1, Math.round(rangeMs))}ms`;
+  const range = `${Math.ceil(rangeMs)}ms`;
   const both = (counter: string, added: string, total: string, groups: string[]) => [
     labeled(added, sum(increments(counter + selector, range), groups)),
     labeled(total, sum(atStart(counter + selector, range), groups)),

@@ -236,6 +236,9 @@ describe('PrometheusProvider with a real Prometheus', () => {
       const none = await measure({ successRate: {}, sequential: {} }, canary.name, 'api-gone', {}, since);
       assert.equal(none.outcome, 'Inconclusive');
       assert.match(none.detail!, /^Prometheus has no requests of the stable revision/);
+      const later = Date.now() + 60_000;
+      const early = await measure({ successRate: {}, sequential: {} }, canary.name, stable.name, {}, later);
+      assert.match(early.detail!, /^requests are counted from 2\S+ on$/);
     });
 
     it('finds a slower operation in the histogram, with perOperation', async () => {

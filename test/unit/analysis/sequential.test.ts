@@ -224,14 +224,14 @@ describe('judge of a sequential metric', () => {
     ...{ since: iso(START), estimate: 0, lower: -0.1, upper: 0.1, minEffect: 0.01 },
     ...{ requests: 10, stableRequests: 90 },
   };
-  const judged = (outcome: 'Success' | 'Failure' | 'Inconclusive', at: number) => {
+  const judged = (outcome: 'Success' | 'Failure' | 'Inconclusive', at: number, stepSince = START) => {
     const results = record(
       [{ ...fresh('errors', START), atStep: 0 }],
       next(fresh('errors', START), outcome, at, { detail: 'details', sequential: interval }),
     );
     const [counts] = results;
     const withStep = { ...counts!, atStep: outcome === 'Success' ? 1 : 0 };
-    return judge([metric], [withStep], at);
+    return judge([metric], [withStep], at, iso(stepSince));
   };
 
   it('has defaults of its own: an early first measurement, short intervals, one decision', () => {
@@ -262,6 +262,7 @@ describe('judge of a sequential metric', () => {
       /not decided since 2026-.*, within its time budget of 1h; last result: details; kubectl pcf/,
     );
     assert.equal(judged('Success', START + 61 * MINUTE).verdict, 'Passed');
+    assert.equal(judged('Inconclusive', START + 61 * MINUTE, START + 2 * MINUTE).verdict, 'Running');
   });
 });
 
