@@ -30,6 +30,8 @@ export const sequentialStatus = z.strictObject({
     .meta({ description: 'GraphQL operation with the regression. Unset: all operations together.' }),
   boundary: z
     .number()
+    .min(0)
+    .max(1e6)
     .optional()
     .meta({ description: 'For latency: requests above this boundary, in seconds, are counted as slow.' }),
   estimate: difference(
