@@ -19,6 +19,7 @@ const requests = (description: string) =>
   z
     .number()
     .min(0)
+    .max(1e15)
     .meta({ description: `${description} since \`since\`.` });
 
 export const sequentialStatus = z.strictObject({
