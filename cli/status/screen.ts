@@ -2,6 +2,7 @@
 import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
 import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
 import { autoscalingLines } from '../../operator/dashboard/view/autoscaling-lines.js';
+import { intervalText } from '../../operator/dashboard/view/interval-text.js';
 import { podLines, roleOf } from '../../operator/dashboard/view/pod-lines.js';
 import { windowLines } from '../../operator/dashboard/view/window-lines.js';
 import type { Pod } from '../../operator/reconciler/pod-state.js';
@@ -19,6 +20,7 @@ export function screen(picture: Picture, now = Date.now()): string {
     headline(picture),
     section('Revisions', revisions(status)),
     section('Traffic', traffic(status)),
+    section('Analysis', analysis(status)),
     section('Windows', indented(windowLines(status.windows))),
     section('Autoscaling', indented(autoscalingLines(status.autoscaling))),
     section('Migration', migration(status, now)),
@@ -95,6 +97,22 @@ function stepLine({ index, of, weight, waitingFor }: NonNullable<PcfApiStatus['s
 
 function indented(lines: readonly string[] | undefined): string | undefined {
   return lines?.map((line) => `  ${line}`).join('\n');
+}
+
+const verdictColour = { Passed: 'green', Failed: 'red', Running: 'cyan' } as const;
+
+function analysis({ analysis: seen }: PcfApiStatus): string | undefined {
+  if (!seen) return undefined;
+  const paintVerdict = (verdict: string) =>
+    paint(verdictColour[verdict as keyof typeof verdictColour] ?? 'yellow', verdict);
+  const rows = seen.metrics.map(({ name, verdict, value, stableValue, bound, sequential }) => [
+    ...[name, paintVerdict(verdict), value ?? '-', stableValue ?? '-'],
+    sequential ? intervalText(sequential) : bound,
+  ]);
+  return [
+    `  ${paintVerdict(seen.verdict)}: ${seen.message}`,
+    table(['METRIC', 'VERDICT', 'VALUE', 'STABLE', 'INTERVAL OR BOUND'], rows, '  '),
+  ].join('\n');
 }
 
 function migration({ migration: seen }: PcfApiStatus, now: number): string | undefined {

@@ -4,7 +4,13 @@
  */
 import { countedIncrease, METRICS } from '../../contract/metrics.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
-import type { MetricSpec, PrometheusTarget, RequestMetric } from '../api/v1alpha1/spec/analysis.js';
+import {
+  BURN_RATES,
+  type BurnRate,
+  type MetricSpec,
+  type PrometheusTarget,
+  type RequestMetric,
+} from '../api/v1alpha1/spec/analysis.js';
 import { quoted } from './placeholders.js';
 
 const OPERATION = METRICS.operationLabel;
@@ -15,11 +21,12 @@ export interface Selection {
   revision: string;
 }
 
-type Labels = Pick<PrometheusTarget, 'namespaceLabel' | 'revisionLabel'>;
+export type Labels = Pick<PrometheusTarget, 'namespaceLabel' | 'revisionLabel'>;
 
 /** Query of a built-in metric; undefined for other metrics. */
 export function builtInQuery(metric: MetricSpec, labels: Labels, selection: Selection): string | undefined {
-  const { successRate, latency } = metric;
+  const { successRate, latency, burnRate } = metric;
+  if (burnRate) return burnRateQuery(burnRate, selectorOf(burnRate, labels, selection));
   if (successRate) return successRateQuery(successRate, selectorOf(successRate, labels, selection));
   if (latency) return latencyQuery(latency, latency.percentile / 100, selectorOf(latency, labels, selection));
   return undefined;
@@ -42,8 +49,27 @@ function latencyQuery(asked: RequestMetric, quantile: number, selector: string):
   return enough(`histogram_quantile(${quantile}, ${buckets})`, requests, asked, by);
 }
 
+/** The smaller burn rate of both windows. */
+function burnRateQuery(asked: BurnRate, selector: string): string {
+  const by = asked.perOperation ? [OPERATION] : [];
+  const { short, long } = BURN_RATES[asked.preset];
+  const rate = (window: string) => {
+    const requests = counted(METRICS.operationCount, selector, window, by);
+    const errors = counted(METRICS.operationErrors, selector, window, by);
+    return `(((${errors}) or (${requests}) * 0) / (${requests}) / (1 - ${asked.objective}))`;
+  };
+  const smaller = `(${rate(short)} < ${rate(long)}) or ${rate(long)}`;
+  const requests = counted(METRICS.operationCount, selector, short, by);
+  return enough(smaller, requests, asked, by);
+}
+
 /** An empty result if there are too few requests. */
-function enough(query: string, requests: string, { minRequests }: RequestMetric, by: string[]): string {
+function enough(
+  query: string,
+  requests: string,
+  { minRequests }: { minRequests: number },
+  by: string[],
+): string {
   return `(${query}) and on (${by.join(', ')}) ((${requests}) >= ${minRequests})`;
 }
 
@@ -51,8 +77,9 @@ function counted(counter: string, selector: string, window: string, by: string[]
   return countedIncrease(counter, selector, promDuration(window), by);
 }
 
-function selectorOf(
-  { operation }: RequestMetric,
+/** Selector of the series of a revision, and of one operation if the metric has one. */
+export function selectorOf(
+  { operation }: Pick<RequestMetric, 'operation'>,
   labels: Labels,
   { namespace, revision }: Selection,
 ): string {

@@ -27,6 +27,12 @@ const analysisBy = (url: string) => ({
   ],
 });
 
+/** The success rate by a sequential test against the stable revision, which needs no bound. */
+const sequentialBy = (url: string) => ({
+  ...analysisBy(url),
+  metrics: [{ name: 'success-rate', successRate: { perOperation: true }, interval: '2s', sequential: {} }],
+});
+
 export class DeliveryStory extends Scenario {
   constructor(sandbox: Sandbox, print: (line: string) => void) {
     super(sandbox, print, { faulty: [ERRONEOUS, SLOW] });
@@ -38,6 +44,11 @@ export class DeliveryStory extends Scenario {
     return prometheus ? analysisBy(prometheus.url) : null;
   }
 
+  private get sequentialAnalysis() {
+    const { prometheus } = this.sandbox;
+    return prometheus ? sequentialBy(prometheus.url) : null;
+  }
+
   protected override async chapters(): Promise<void> {
     this.load.start();
     const reporting = new Reporting(this.sandbox, NAMESPACE, NAME);
@@ -47,10 +58,11 @@ export class DeliveryStory extends Scenario {
     if (this.sandbox.prometheus) {
       await this.failAnalysis(
         ERRONEOUS,
-        'one list in four is a GraphQL error, with HTTP 200',
+        'one list in four is a GraphQL error, with HTTP 200; a sequential test compares it with the stable revision',
         'success-rate',
+        this.sequentialAnalysis,
       );
-      await this.failAnalysis(SLOW, 'one list in four takes 1.5 s', 'p99');
+      await this.failAnalysis(SLOW, 'one list in four takes 1.5 s', 'p99', this.analysis);
     } else {
       this.chapter('two versions that fail the analysis: skipped, because prometheus is not on the PATH');
     }
@@ -93,10 +105,15 @@ export class DeliveryStory extends Scenario {
   }
 
   /** A version with successful probes and failing metrics. */
-  private async failAnalysis(version: string, defect: string, metric: string): Promise<void> {
+  private async failAnalysis(
+    version: string,
+    defect: string,
+    metric: string,
+    analysis: object | null,
+  ): Promise<void> {
     this.chapter(`${version} at 20 %: it is ready, and ${defect}`);
     await this.patch({
-      strategy: { canary: { steps: [{ weight: 20, hold: '60s' }], analysis: this.analysis } },
+      strategy: { canary: { steps: [{ weight: 20, hold: '60s' }], analysis } },
       image: imageOf(version),
     });
     await this.watch.until('traffic', (api) => (api?.status?.traffic?.effectiveWeight ?? 0) > 0);

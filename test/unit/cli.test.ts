@@ -110,6 +110,34 @@ describe('kubectl-pcf', () => {
     assert.match(text, /To fix\n {2}the cluster lacks X/);
   });
 
+  it('status prints estimate and interval of a sequential test, and what the analysis waits for', () => {
+    const api = pcfApi();
+    const counts = { measurements: 3, failures: 0, inconclusive: 3, errors: 0, inARow: 3 };
+    const since = '2026-11-23T12:00:00Z';
+    const sequential = {
+      ...{ since, estimate: 0.00312, lower: -0.001, upper: 0.0145, minEffect: 0.01 },
+      ...{ requests: 1_512, stableRequests: 30_000, history: [] },
+    };
+    const message = '0.996, stable has 0.999; passes below 0.01, fails above 0';
+    const metric = {
+      name: 'success-rate',
+      verdict: 'Running' as const,
+      message,
+      bound: 'b',
+      since,
+      ...counts,
+    };
+    const metrics = [{ ...metric, value: '0.996', stableValue: '0.999', sequential }];
+    const verdict = { verdict: 'Running' as const, message: `success-rate: ${message}` };
+    api.status = { analysis: { revision: 'api-new', ...verdict, metrics } };
+    const text = screen({ api, pods: [], events: [], outdatedTemplate: false });
+    assert.match(text, /Analysis\n {2}Running: success-rate: .*passes below 0\.01, fails above 0\n/);
+    assert.match(
+      text,
+      /success-rate +Running +0\.996 +0\.999 +0\.312 percentage points more failed requests, between -0\.1 and 1\.45; 1,512 requests/,
+    );
+  });
+
   describe('status of a PcfApi that is being deleted', () => {
     const deleted = (finalizers: string[], status?: PcfApiStatus) => {
       const api = pcfApi();

@@ -35,7 +35,7 @@ export const REASONS = {
   CrashLoop: 'pods of the new revision crash repeatedly',
   ImagePullFailed: 'the image cannot be pulled',
   ProgressDeadlineExceeded: 'no more pods became ready for progressDeadline',
-  AnalysisFailed: 'a metric exceeded its failure limit',
+  AnalysisFailed: 'a metric exceeded its failure limit, or a sequential test found a regression',
   AbortRequested: 'the delivery was aborted on request',
   BelowRollbackFloor: 'the schema no longer supports the revision in the spec',
   NameConflict: 'a required object exists and has another owner',

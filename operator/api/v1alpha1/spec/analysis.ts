@@ -111,6 +111,40 @@ const latency = z
   .meta(cel(oneOperation));
 export type RequestMetric = z.output<typeof successRate>;
 
+/**
+ * Alerts on two windows with a burn rate of the error budget: Google, The Site Reliability Workbook, chapter 5. The
+ * short window is a twelfth of the long one, and ends the failure soon after the errors.
+ */
+export const BURN_RATES = {
+  Fast: { short: '5m', long: '1h', factor: 14.4 },
+  Medium: { short: '30m', long: '6h', factor: 6 },
+  Slow: { short: '6h', long: '72h', factor: 1 },
+} as const;
+
+const burnRate = z
+  .strictObject({
+    objective: z
+      .number()
+      .min(0.5)
+      .max(0.999_999)
+      .meta({
+        description: 'Service level objective: the share of GraphQL operations without an error.',
+        examples: [0.999],
+      }),
+    preset: z.enum(['Fast', 'Medium', 'Slow']).default('Fast').meta({
+      description:
+        'Windows and maximum burn rate. `Fast`: 14.4 over 5m and 1h. `Medium`: 6 over 30m and 6h. `Slow`: 1 over 6h and 3 days.',
+    }),
+    operation: requests.operation,
+    perOperation: requests.perOperation,
+    minRequests: requests.minRequests.meta({
+      description:
+        'Minimum number of requests in the short window. With fewer, the measurement is inconclusive.',
+    }),
+  })
+  .meta(cel(oneOperation));
+export type BurnRate = z.output<typeof burnRate>;
+
 const webhook = z
   .strictObject({
     ...httpTarget,
@@ -163,6 +197,22 @@ const comparison = z
   );
 export type Comparison = z.output<typeof comparison>;
 
+const sequential = z.strictObject({
+  alpha: z.number().min(1e-6).max(0.2).default(0.01).meta({
+    description:
+      'Probability of aborting a revision that is not worse than the stable one, over the whole delivery, and of passing a step with one that is worse by `minEffect`.',
+  }),
+  minEffect: z.number().min(1e-4).max(10).optional().meta({
+    description:
+      'Smallest relevant regression. For successRate: decrease of the success rate, by default 0.01 (one percentage point). For latency: relative increase of the latency, by default 0.2 (20 %). The delivery continues when the regression is less than this with the confidence of `alpha`.',
+  }),
+  timeBudget: durationWithin('1m', '168h').default('1h').meta({
+    description:
+      'Time per step for a decision. After it the analysis is inconclusive: the delivery waits, and the measurements continue.',
+  }),
+});
+export type SequentialTest = z.output<typeof sequential>;
+
 /** The opposite direction inverts the verdict: the worse revision would be promoted. */
 function betterIs(kind: 'successRate' | 'latency', direction: 'Higher' | 'Lower'): CelRule {
   const better = 'self.compareWithStable.better';
@@ -185,6 +235,10 @@ const metric = z
       description:
         'Latency of GraphQL operations in seconds, from the histogram of the API. Its last bucket ends at 2.5, which is the largest value.',
     }),
+    burnRate: burnRate.optional().meta({
+      description:
+        'Burn rate of the error budget, from the metrics of the API: 1 uses up the budget exactly. The smaller rate of two windows counts, and a rate above that of the preset fails. A new revision has no older requests, so its windows start with it.',
+    }),
     query: z
       .string()
       .min(1)
@@ -205,20 +259,44 @@ const metric = z
       description:
         'Comparison with the stable revision over the same window. The measurement fails if the difference exceeds these bounds.',
     }),
+    sequential: sequential.optional().meta({
+      description:
+        'Sequential test against the stable revision, instead of bounds: it counts the requests of both revisions since the weight of the step took effect, aborts as soon as the regression is significant, and passes the step when the regression is less than `minEffect`. It is evaluated every 10 s, for successRate without an initial delay, unless the metric sets `interval` and `initialDelay`. `window` and `minRequests` do not apply.',
+    }),
   })
   .meta(
     cel(
       {
-        rule: '[has(self.successRate), has(self.latency), has(self.query), has(self.webhook), has(self.job)].filter(given, given).size() == 1',
-        message: 'give exactly one of successRate, latency, query, webhook and job',
+        rule: '[has(self.successRate), has(self.latency), has(self.burnRate), has(self.query), has(self.webhook), has(self.job)].filter(given, given).size() == 1',
+        message: 'give exactly one of successRate, latency, burnRate, query, webhook and job',
       },
       {
-        rule: 'has(self.webhook) || has(self.job) || has(self.min) || has(self.max) || has(self.compareWithStable)',
-        message: 'give a bound: min, max or compareWithStable',
+        rule: 'has(self.webhook) || has(self.job) || has(self.burnRate) || has(self.min) || has(self.max) || has(self.compareWithStable) || has(self.sequential)',
+        message: 'give a bound: min, max, compareWithStable or sequential',
+      },
+      {
+        rule: '!has(self.sequential) || has(self.successRate) || has(self.latency)',
+        message: 'sequential needs successRate or latency',
+        fieldPath: '.sequential',
+      },
+      {
+        rule: '!has(self.sequential) || !(has(self.min) || has(self.max) || has(self.compareWithStable) || has(self.count) || has(self.failureLimit) || has(self.inconclusiveLimit))',
+        message:
+          'sequential decides by itself: omit min, max, compareWithStable, count, failureLimit and inconclusiveLimit',
+        fieldPath: '.sequential',
+      },
+      {
+        rule: '!has(self.sequential) || !has(self.successRate) || !has(self.sequential.minEffect) || self.sequential.minEffect < 1.0',
+        message: 'minEffect of successRate is a difference of rates: 1 percentage point is 0.01',
+        fieldPath: '.sequential.minEffect',
       },
       {
         rule: '!has(self.job) || (!has(self.min) && !has(self.max))',
         message: 'min and max do not apply to job: a Job has no value',
+      },
+      {
+        rule: '!has(self.burnRate) || (!has(self.min) && !has(self.max))',
+        message: 'min and max do not apply to burnRate: its preset has the bound',
       },
       {
         rule: '!has(self.compareWithStable) || has(self.successRate) || has(self.latency) || has(self.query)',
@@ -259,7 +337,7 @@ export const analysis = z
     inconclusiveLimit: inconclusiveLimit.default(3),
     prometheus: prometheus
       .optional()
-      .meta({ description: 'Prometheus server for successRate, latency and query.' }),
+      .meta({ description: 'Prometheus server for successRate, latency, burnRate and query.' }),
     metrics: z
       .array(metric)
       .min(1)
@@ -273,8 +351,8 @@ export const analysis = z
   })
   .meta(
     cel({
-      rule: 'has(self.prometheus) || self.metrics.all(m, !has(m.successRate) && !has(m.latency) && !has(m.query))',
-      message: 'prometheus is required for successRate, latency and query',
+      rule: 'has(self.prometheus) || self.metrics.all(m, !has(m.successRate) && !has(m.latency) && !has(m.burnRate) && !has(m.query))',
+      message: 'prometheus is required for successRate, latency, burnRate and query',
       fieldPath: '.prometheus',
     }),
   );
@@ -291,5 +369,13 @@ export const stepAnalysis = z.array(dnsLabel).max(16).optional().meta({
 export const stepsNameMetrics = {
   rule: 'self.steps.all(s, !has(s.analysis) || s.analysis.all(n, has(self.analysis) && self.analysis.metrics.exists(m, m.name == n)))',
   message: 'a step names a metric that analysis does not have',
+  fieldPath: '.steps',
+};
+
+/** Rule for a schema with steps and an analysis: without requests of both revisions, such a step would never pass. */
+export const sequentialNeedsTraffic = {
+  rule: '!has(self.analysis) || self.steps.all(s, (s.weight > 0 && s.weight < 100) || self.analysis.metrics.all(m, !has(m.sequential) || (!(has(s.analysis) && m.name in s.analysis) && self.steps.exists(t, has(t.analysis) && m.name in t.analysis))))',
+  message:
+    'sequential needs requests of both revisions: list the metric in the analysis of the steps with a weight from 1 to 99',
   fieldPath: '.steps',
 };

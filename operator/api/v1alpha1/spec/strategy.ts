@@ -1,7 +1,7 @@
 /** Delivery strategies. */
 import { z } from 'zod';
 import { cel, duration } from '../kubernetes.js';
-import { analysis, stepAnalysis, stepsNameMetrics } from './analysis.js';
+import { analysis, sequentialNeedsTraffic, stepAnalysis, stepsNameMetrics } from './analysis.js';
 
 const countOrPercent = z
   .union([z.int().min(0).max(1000), z.string().max(5)])
@@ -72,23 +72,31 @@ const canary = z
     }),
   })
   .meta(
-    cel(stepsNameMetrics, {
+    cel(stepsNameMetrics, sequentialNeedsTraffic, {
       rule: '!has(self.replicas) || !has(self.maxSurge)',
       message: 'give either replicas or maxSurge: maxSurge does not apply to a fixed number of canary pods',
     }),
   );
 
-const blueGreen = z.strictObject({
-  autoPromote: z.boolean().default(true).meta({
-    description:
-      'Whether the traffic is switched as soon as all new pods are ready. Otherwise the delivery waits for `kubectl pcf promote`.',
-  }),
-  analysis: analysis.optional().meta({ description: 'Analysis of the new revision before the switch.' }),
-  scaleDownDelay: duration.default('5m').meta({
-    description:
-      'Time before the old pods are removed after the switch. Until then a rollback only changes the weight.',
-  }),
-});
+const blueGreen = z
+  .strictObject({
+    autoPromote: z.boolean().default(true).meta({
+      description:
+        'Whether the traffic is switched as soon as all new pods are ready. Otherwise the delivery waits for `kubectl pcf promote`.',
+    }),
+    analysis: analysis.optional().meta({ description: 'Analysis of the new revision before the switch.' }),
+    scaleDownDelay: duration.default('5m').meta({
+      description:
+        'Time before the old pods are removed after the switch. Until then a rollback only changes the weight.',
+    }),
+  })
+  .meta(
+    cel({
+      rule: '!has(self.analysis) || self.analysis.metrics.all(m, !has(m.sequential))',
+      message: 'sequential compares requests that are split between two revisions: use the strategy Canary',
+      fieldPath: '.analysis',
+    }),
+  );
 
 const rollingUpdate = z
   .strictObject({
