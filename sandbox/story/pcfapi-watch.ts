@@ -51,7 +51,7 @@ export interface PcfApiView extends KubeObject {
         detail?: string;
       }[];
     };
-    traffic?: { desiredWeight: number; effectiveWeight: number; verified: boolean };
+    traffic?: { desiredWeight: number; effectiveWeight: number; verified: boolean; stickyCookie?: string };
     migration?: {
       state: string;
       phase?: string;

@@ -143,6 +143,7 @@ function trafficView({ delivering, traffic, desired = 0, effective = 0, image, u
         { class: 'muted' },
         traffic.reason && [h('span', { class: 'warn' }, `! limited: ${traffic.reason}`), ' · '],
         traffic.verified ? '✓ read back from the route' : '… not read back from the route yet',
+        traffic.stickyCookie && ` · sticky users by cookie ${traffic.stickyCookie}`,
       ),
     ),
   );
