@@ -3,7 +3,7 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfWindow } from '../api/v1alpha1/pcfwindow.js';
 import type { WindowSet } from '../delivery/windows/calendar.js';
 import { type Gate, gateAt, type Override } from '../delivery/windows/gate.js';
-import { OVERRIDE_ANNOTATIONS, requestedOverride } from '../delivery/windows/override.js';
+import { OVERRIDE_ANNOTATIONS, type RequestedOverride, requestedOverride } from '../delivery/windows/override.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { keyOf } from '../runtime/store.js';
 import { annotationManager } from './attribution.js';
@@ -22,7 +22,7 @@ export class WindowGates {
   /** The gate of a PcfApi at a time of the system clock; undefined without windows. */
   gateOf(api: PcfApi, windows: readonly PcfWindow[], now: number): Gate | undefined {
     const sets = windowSetsOf(api, windows);
-    const requested = requestedOverride(api.metadata.annotations, now);
+    const requested = requestedOverride(api.metadata.annotations);
     if (sets.length === 0) {
       this.forget(keyOf(api));
       return undefined;
@@ -61,10 +61,10 @@ export function windowSetsOf({ spec }: PcfApi, windows: readonly PcfWindow[]): W
 /** An override that has ended is not in effect. */
 function withManager(
   api: PcfApi,
-  { until, reason }: { until: number; reason: string },
+  { from, until, reason }: RequestedOverride,
   now: number,
 ): Override | undefined {
   if (until <= now) return undefined;
   const by = annotationManager(api, OVERRIDE_ANNOTATIONS.until);
-  return { until, reason, ...(by ? { by } : {}) };
+  return { from, until, reason, ...(by ? { by } : {}) };
 }
