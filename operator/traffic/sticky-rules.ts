@@ -2,7 +2,7 @@
  * Sticky users: rules that keep each user at one revision while the weight does not change. Pure, and without state.
  *
  * A cookie assigns a user to one of 100 buckets, for one delivery. Bucket `b` belongs to the canary if `b < weight`, so
- * a higher weight moves users to the canary, a lower one moves some of them back, and nobody else. An HTTPRoute allows
+ * a higher weight moves users to the canary, a lower one moves some of them back, and no others. An HTTPRoute allows
  * 16 backends per rule, which are too few for 100 buckets. Therefore a cookie names a cell: a range of buckets, in three
  * levels. A cell that the weight divides is assigned again when its user returns, to a smaller cell inside it. As the
  * rules follow from the weight alone, none depends on the weights before.

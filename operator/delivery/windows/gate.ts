@@ -104,6 +104,8 @@ function waitingFor({ closed }: State, opensAt: number | undefined): string {
   const sources = closed
     .map(({ set, reason }) => (reason ? `${set.source}: ${reason}` : set.source))
     .join('; ');
+  const conditions = closed.flatMap(({ set }) => set.opensWhen ?? []);
+  if (conditions.length > 0) return `${conditions.join(' and ')} (${sources})`;
   if (opensAt !== undefined) return `the window that opens at ${dateText(opensAt)} (${sources})`;
   return `a change of ${closed.map(({ set }) => set.source).join(' or ')}, because no opening was found (${sources})`;
 }

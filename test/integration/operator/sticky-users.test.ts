@@ -85,7 +85,7 @@ describe('sticky users through the gateway', () => {
         await api.watch.until('aborted', (it) => it?.status?.traffic?.effectiveWeight === 0);
         await setTimeout(SETTLE_MS);
         await visit(pool, host, users);
-        assert.deepEqual(shares(users), { [old]: 100 }, 'nobody is bound to the aborted revision');
+        assert.deepEqual(shares(users), { [old]: 100 }, 'no user is bound to the aborted revision');
         assert.equal(api.status.traffic?.stickyCookie, undefined);
       } finally {
         await pool.close();

@@ -98,7 +98,7 @@ describe('rules for sticky users', () => {
     fc.assert(property);
   });
 
-  it('every cookie leads to a revision of the route, and one of another delivery to the weighted rule', () => {
+  it('every cookie selects a revision of the route, and one of another delivery the weighted rule', () => {
     const unknown = fc.oneof(
       fc.string(),
       fc.constantFrom(
