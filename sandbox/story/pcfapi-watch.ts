@@ -12,6 +12,13 @@ export const PcfApiKind: ResourceType = {
   namespaced: true,
 };
 
+export const PcfWindowKind: ResourceType = {
+  ...PcfApiKind,
+  kind: 'PcfWindow',
+  plural: 'pcfwindows',
+  namespaced: false,
+};
+
 export interface PcfApiView extends KubeObject {
   spec: { image: string; canaryWeight?: number };
   status?: {

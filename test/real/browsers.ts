@@ -1,22 +1,16 @@
 /** Browsers that store the cookie of the gateway: sticky users with a real data plane. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Agent, request } from 'undici';
-import { HEADERS, PATHS } from '../../contract/image.js';
+import { Agent } from 'undici';
+import { Browsers } from '../../sandbox/story/browsers.js';
 import type { Delivery } from './delivery.js';
 import { sharedGateway } from './support.js';
 
 const BROWSERS = 400;
-const CONNECTIONS = 8;
 /** Time for a route to reach Envoy after the status reports it. */
 const PROPAGATION_MS = 2_000;
 /** Four standard deviations of the share at 50 %, in percentage points. */
 const TOLERANCE = 10;
-
-interface Browser {
-  cookie?: string;
-  revision?: string;
-}
 
 /**
  * Enables stickiness at the first weight, then raises it. Asserts the shares, that no browser changes while the weight
@@ -25,9 +19,8 @@ interface Browser {
 export async function expectStickyUsers(delivery: Delivery, weights: readonly number[]): Promise<void> {
   const { api } = delivery;
   const url = await sharedGateway();
-  const agent = new Agent({ connections: CONNECTIONS });
-  const browsers = Array.from({ length: BROWSERS }, (): Browser => ({}));
-  const visit = () => visitAll(browsers, url, `${api.namespace}.example.com`, agent);
+  const agent = new Agent({ connections: 8 });
+  const browsers = new Browsers(BROWSERS, agent, url, `${api.namespace}.example.com`);
   const stickiness = (cookie: object | null) =>
     api.patch({ strategy: { type: 'Canary', canary: { stickiness: cookie && { cookie } } } });
   await stickiness({ maxAge: '1h' });
@@ -37,39 +30,22 @@ export async function expectStickyUsers(delivery: Delivery, weights: readonly nu
       await delivery.weightInEffect(weight);
       await api.watch.until('cookie', (it) => it?.status?.traffic?.stickyCookie === 'pcf-api');
       await sleep(PROPAGATION_MS);
-      const before = structuredClone(browsers);
-      await visit();
+      const before = browsers.snapshot();
+      await browsers.visit();
       const canary = api.status.updateRevision;
-      const share = (100 * browsers.filter(({ revision }) => revision === canary).length) / BROWSERS;
+      const share = browsers.share(canary);
       console.log(`      sticky users at ${weight} %: ${share.toFixed(1)} % of ${BROWSERS} browsers`);
       assert.ok(Math.abs(share - weight) <= TOLERANCE, `${share} % of the browsers at weight ${weight}`);
-      const left = browsers.filter(
-        (_, at) => before[at]!.revision === canary && browsers[at]!.revision !== canary,
+      const left = browsers.all.filter(
+        ({ revision }, at) => before[at]!.revision === canary && revision !== canary,
       );
       assert.deepEqual(left, [], 'browsers that left the canary');
-      const settled = structuredClone(browsers);
-      await visit();
-      assert.deepEqual(browsers, settled, 'no browser changes at its second request');
+      const settled = browsers.snapshot();
+      await browsers.visit();
+      assert.deepEqual(browsers.all, settled, 'no browser changes at its second request');
     }
   } finally {
     await stickiness(null);
     await agent.close();
   }
-}
-
-async function visitAll(browsers: readonly Browser[], url: string, host: string, dispatcher: Agent) {
-  const queue = browsers.values();
-  await Promise.all(
-    Array.from({ length: CONNECTIONS }, async () => {
-      for (const browser of queue) {
-        const headers = { host, ...(browser.cookie ? { cookie: `theme=dark; ${browser.cookie}` } : {}) };
-        const response = await request(`${url}${PATHS.live}`, { headers, dispatcher });
-        await response.body.dump();
-        assert.equal(response.statusCode, 200);
-        browser.revision = String(response.headers[HEADERS.revision]);
-        const [cookie] = [response.headers['set-cookie'] ?? []].flat();
-        if (cookie) browser.cookie = cookie.split(';')[0];
-      }
-    }),
-  );
 }

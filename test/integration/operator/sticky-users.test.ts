@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { Pool } from 'undici';
-import { HEADERS, PATHS } from '../../../contract/image.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { type Browser, Browsers } from '../../../sandbox/story/browsers.js';
 import { image, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 
@@ -12,12 +12,6 @@ const RETURNING = 1_000;
 const CONNECTIONS = 32;
 /** The gateway of the sandbox follows a route by a watch of its own. */
 const SETTLE_MS = 300;
-
-/** A browser: it stores the cookie of a response and sends it with the next request. */
-interface User {
-  cookie?: string;
-  revision?: string;
-}
 
 describe('sticky users through the gateway', () => {
   let sandbox: Sandbox;
@@ -40,21 +34,22 @@ describe('sticky users through the gateway', () => {
         strategy: { type: 'Canary', canary: { stickiness: { cookie: { maxAge: '1h' } } } },
       });
       await api.ready();
-      const pool = new Pool(`https://127.0.0.1:${sandbox.gatewayPort}`, {
+      const origin = `https://127.0.0.1:${sandbox.gatewayPort}`;
+      const pool = new Pool(origin, {
         connect: { ca: readFileSync(sandbox.gateway.caPath, 'utf8'), servername: host },
         connections: CONNECTIONS,
       });
-      const users = Array.from({ length: count }, (): User => ({}));
+      const users = new Browsers(count, pool, origin, host);
       const old = api.status.stableRevision!;
       try {
-        await visit(pool, host, users.slice(0, RETURNING));
+        await users.visit(users.all.slice(0, RETURNING));
         assert.ok(
-          users.every(({ cookie }) => !cookie),
+          users.all.every(({ cookie }) => !cookie),
           'there is no cookie without a canary',
         );
 
         await api.patch({ image: image('1.1.0'), canaryWeight: 10 });
-        let before = users.map((user) => ({ ...user, revision: old }));
+        let before: Browser[] = users.all.map(() => ({ revision: old }));
         for (const weight of [10, 50, 25]) {
           await api.patch({ canaryWeight: weight });
           await api.watch.until(`weight ${weight}`, (it) => {
@@ -65,18 +60,18 @@ describe('sticky users through the gateway', () => {
           });
           const fresh = api.status.updateRevision!;
           await setTimeout(SETTLE_MS);
-          await visit(pool, host, users);
-          const { [fresh]: share = 0 } = shares(users);
+          await users.visit();
+          const share = users.share(fresh);
           assert.ok(Math.abs(share - weight) <= 2, `${share} % of the users at weight ${weight}`);
           const raised = weight > 25 || before[0]!.cookie === undefined;
-          const moved = users.filter((user, index) => user.revision !== before[index]!.revision);
+          const moved = users.all.filter((user, index) => user.revision !== before[index]!.revision);
           assert.ok(
             moved.every(({ revision }) => revision === (raised ? fresh : old)),
             `weight ${weight}: users move to ${raised ? 'the canary' : 'the stable revision'} only`,
           );
-          const now = users.map((user) => ({ cookie: user.cookie, revision: user.revision! }));
-          await visit(pool, host, users.slice(0, RETURNING));
-          assert.deepEqual(users, now, `weight ${weight}: no user changes at the second request`);
+          const now = users.snapshot();
+          await users.visit(users.all.slice(0, RETURNING));
+          assert.deepEqual(users.all, now, `weight ${weight}: no user changes at the second request`);
           before = now;
         }
 
@@ -84,8 +79,8 @@ describe('sticky users through the gateway', () => {
         assert.match(aborted, /aborted/);
         await api.watch.until('aborted', (it) => it?.status?.traffic?.effectiveWeight === 0);
         await setTimeout(SETTLE_MS);
-        await visit(pool, host, users);
-        assert.deepEqual(shares(users), { [old]: 100 }, 'no user is bound to the aborted revision');
+        await users.visit();
+        assert.equal(users.share(old), 100, 'no user is bound to the aborted revision');
         assert.equal(api.status.traffic?.stickyCookie, undefined);
       } finally {
         await pool.close();
@@ -94,34 +89,3 @@ describe('sticky users through the gateway', () => {
     }).timeout(300_000);
   }
 });
-
-/** One request per user, many at a time. */
-async function visit(pool: Pool, host: string, users: readonly User[]): Promise<void> {
-  const queue = users.values();
-  await Promise.all(
-    Array.from({ length: CONNECTIONS }, async () => {
-      for (const user of queue) {
-        const headers = { host, ...(user.cookie ? { cookie: `theme=dark; ${user.cookie}` } : {}) };
-        const {
-          statusCode,
-          headers: received,
-          body,
-        } = await pool.request({ path: PATHS.live, method: 'GET', headers });
-        await body.dump();
-        assert.equal(statusCode, 200);
-        user.revision = String(received[HEADERS.revision]);
-        const [cookie] = [received['set-cookie'] ?? []].flat();
-        if (cookie) user.cookie = cookie.split(';')[0];
-      }
-    }),
-  );
-}
-
-/** Percent of the users by revision. */
-function shares(users: readonly User[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { revision = '' } of users) counts[revision] = (counts[revision] ?? 0) + 100 / users.length;
-  return Object.fromEntries(
-    Object.entries(counts).map(([name, share]) => [name, Math.round(share * 100) / 100]),
-  );
-}
