@@ -19,7 +19,7 @@ import { earliest, hasObsoleteReplicas, type PlannedReconcile, planReconcile } f
 import { ReconcileState } from './reconcile-state.js';
 import type { KeyWrite } from './signing-key-writer.js';
 import { StatusReporter } from './status-reporter.js';
-import { deliverySpecOf } from './strategies.js';
+import { deliverySpecOf, REQUEST_ANNOTATIONS } from './strategies.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
 import { canHoldSteps, WindowGates, withMeasurements } from './window-gates.js';
 
@@ -123,8 +123,9 @@ export class Reconciler {
   /** Measures `freezeWhen` while a step can be held. */
   private measureFreezes({ api, delivery }: Observed): FreezeOutcome | undefined {
     const { freezeQueries, clock } = this.deps;
-    if (api.spec.windows?.freezeWhen?.length && canHoldSteps(delivery))
-      return freezeQueries.look(api, clock());
+    const retry = api.metadata.annotations?.[REQUEST_ANNOTATIONS.retry];
+    const isNeeded = api.spec.windows?.freezeWhen?.length && canHoldSteps(delivery, retry);
+    if (isNeeded) return freezeQueries.look(api, clock());
     freezeQueries.forget(keyOf(api));
     return undefined;
   }

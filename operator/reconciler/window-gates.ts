@@ -70,10 +70,17 @@ export function windowSetsOf({ spec }: PcfApi, windows: readonly PcfWindow[]): W
   return [...own, ...shared];
 }
 
-/** Whether a step is pending that windows can hold: otherwise no value is measured, and nothing is written. */
-export function canHoldSteps({ target, position }: Pick<Observation, 'target' | 'position'>): boolean {
-  const { stable, update, contracted } = position;
-  const isDelivering = update !== undefined || target !== stable;
+/**
+ * Whether a step is pending that windows can hold: otherwise no value is measured, and nothing is written. An aborted
+ * revision is pending only if its retry is requested.
+ */
+export function canHoldSteps(
+  { target, position }: Pick<Observation, 'target' | 'position'>,
+  retry?: string,
+): boolean {
+  const { stable, update, contracted, failed } = position;
+  const isAborted = failed?.revision === target && retry !== `${failed.revision}@${failed.at}`;
+  const isDelivering = update !== undefined || (target !== stable && !isAborted);
   const awaitsPurge = (contracted?.hidden?.length ?? 0) > 0 && !contracted?.purged;
   return isDelivering || pendingContracts(position).length > 0 || awaitsPurge;
 }

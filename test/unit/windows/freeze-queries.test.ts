@@ -173,6 +173,14 @@ describe('freezeWhen', () => {
       );
   });
 
+  it('is not measured for an aborted revision, until its retry is requested', () => {
+    const failed = { revision: 'b', at: '2026-11-30T11:00:00Z' };
+    const aborted = { target: 'b', position: { stable: 'a', failed } as never };
+    assert.equal(canHoldSteps(aborted), false);
+    assert.equal(canHoldSteps(aborted, 'b@2026-11-30T10:00:00Z'), false, 'of an earlier failure');
+    assert.equal(canHoldSteps(aborted, 'b@2026-11-30T11:00:00Z'), true);
+  });
+
   it('the schema requires a server and rejects an unknown placeholder', () => {
     const { spec } = pcfApi();
     const message = (given: object) => pcfApiSpec.safeParse({ ...spec, windows: given }).error?.message;
