@@ -10,8 +10,7 @@ export function detailView(detail, canAct) {
     { class: 'detail', 'data-key': `${detail.namespace}/${detail.name}` },
     hero(detail, canAct),
     detail.faults && h('p', { class: 'note warn' }, h('strong', {}, '! To fix: '), detail.faults),
-    detail.windows &&
-      h('p', { class: 'note held' }, h('strong', {}, '‖ Windows: '), detail.windows.join('; ')),
+    detail.windows && windowsView(detail.windows),
     detail.steps && detail.steps.of > 0 && stepsView(detail.steps),
     h(
       'div',
@@ -83,6 +82,13 @@ function hero(detail, canAct) {
     ),
     trafficView(detail),
   );
+}
+
+/** Without a held step, only measured values are shown. */
+function windowsView(lines) {
+  const isOpen = lines[0].startsWith('Open');
+  const title = h('strong', {}, isOpen ? 'Windows: ' : '‖ Windows: ');
+  return h('p', { class: isOpen ? 'note' : 'note held' }, title, lines.join('; '));
 }
 
 function trafficView({ delivering, traffic, desired = 0, effective = 0, image, updateImage, revisions }) {

@@ -169,7 +169,7 @@ const freezeQuery = z
       .max(4096)
       .meta({
         description: `A PromQL query, such as the rest of an error budget. ${PLACEHOLDERS.join(' and ')} are replaced; put them in quotes. The lowest series of the result counts.`,
-        examples: ['slo_error_budget_remaining_ratio{namespace="{{namespace}}"}'],
+        examples: ['slo:period_error_budget_remaining:ratio{sloth_service="{{name}}"}'],
       }),
     below: figure.meta({
       description: 'Bound. A value below it freezes, and so does a missing value: no data, NaN or an error.',
