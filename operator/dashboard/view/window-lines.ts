@@ -11,10 +11,8 @@ export function windowLines(windows: WindowsStatus | undefined): string[] | unde
     ...closedBy.map(({ source, reason, until }) =>
       [`closed by ${source}`, until && `until ${until}`, reason && `(${reason})`].filter(Boolean).join(' '),
     ),
-    ...freezeWhen.map(({ name, value, detail, measuredAt }) =>
-      [`${name}: ${value ?? 'no value'}`, detail && `(${detail})`, `measured at ${measuredAt}`]
-        .filter(Boolean)
-        .join(' '),
+    ...freezeWhen.map(
+      ({ name, value, measuredAt }) => `${name}: ${value ?? 'no value'}, measured at ${measuredAt}`,
     ),
     ...(override
       ? [`overridden until ${override.until} by ${override.by ?? 'unknown'}: ${override.reason}`]

@@ -101,7 +101,7 @@ describe('freezeWhen', () => {
     assert.deepEqual([gate.held, gate.report.state], [{}, 'Open']);
     assert.deepEqual(windowLines(gate.report), [
       'Open',
-      'error-budget: 0.1 measured at 2026-11-30T12:00:00.050Z',
+      'error-budget: 0.1, measured at 2026-11-30T12:00:00.050Z',
     ]);
   });
 
