@@ -73,8 +73,13 @@ export const overrideWindows =
       throw new CliError(
         `${strict.map(({ source }) => source).join(' and ')} does not allow an override: its owner must change it`,
       );
-    const until = `${new Date(Date.now() + forMs).toISOString().slice(0, 19)}Z`;
-    const annotations = { [OVERRIDE_ANNOTATIONS.until]: until, [OVERRIDE_ANNOTATIONS.reason]: reason };
+    const now = Date.now();
+    const [from, until] = [now, now + forMs].map((at) => `${new Date(at).toISOString().slice(0, 19)}Z`);
+    const annotations = {
+      [OVERRIDE_ANNOTATIONS.from]: from,
+      [OVERRIDE_ANNOTATIONS.until]: until,
+      [OVERRIDE_ANNOTATIONS.reason]: reason,
+    };
     const written = await edit(access, name, { metadata: { annotations } });
     return { written, done: `overrides windows and freezes until ${until}: ${reason}` };
   };
@@ -82,7 +87,7 @@ export const overrideWindows =
 /** Ends an override of windows and freezes. */
 export const restoreWindows: Action = async (access, name) => {
   await getPcfApi(access, name); // throws a helpful error if it does not exist
-  const annotations = { [OVERRIDE_ANNOTATIONS.until]: null, [OVERRIDE_ANNOTATIONS.reason]: null };
+  const annotations = Object.fromEntries(Object.values(OVERRIDE_ANNOTATIONS).map((key) => [key, null]));
   return {
     written: await edit(access, name, { metadata: { annotations } }),
     done: 'windows and freezes are in effect again',

@@ -13,6 +13,7 @@ import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { analysisMetrics } from './analysis/analysis-metrics.js';
 import { Analyst } from './analysis/analyst.js';
+import { FreezeQueries, workQueueKey } from './analysis/freeze-queries.js';
 import { JobProvider } from './analysis/providers/job.js';
 import { PrometheusProvider } from './analysis/providers/prometheus.js';
 import { WebhookProvider } from './analysis/providers/webhook.js';
@@ -232,7 +233,7 @@ export class PcfOperator extends dotI.default {
         new JobProvider(this.writer, this.caches.jobs),
       ],
       concurrency: { Prometheus: 16, Webhook: 8, Job: 32 },
-      onMeasured: (key) => this.controller.queue.add(key),
+      onMeasured: (key) => this.controller.queue.add(workQueueKey(key)),
       metrics: analysisMetrics(this.registry),
       logger: this.log,
       now: clock,
@@ -264,6 +265,7 @@ export class PcfOperator extends dotI.default {
       deliveryMetrics: new DeliveryMetrics(this.registry),
       logger: this.log,
       analyst: new Analyst(this.measuring),
+      freezeQueries: new FreezeQueries(this.measuring),
       notifier: this.notifier,
       hasApprovalLinks: this.links !== undefined,
       reporter: this.reporter,

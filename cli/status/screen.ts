@@ -80,12 +80,13 @@ function revisions(status: PcfApiStatus): string | undefined {
 
 function traffic({ traffic: seen, updateRevision, step }: PcfApiStatus): string | undefined {
   if (!seen) return undefined;
-  const { desiredWeight, effectiveWeight, verified, reason } = seen;
+  const { desiredWeight, effectiveWeight, verified, reason, stickyCookie } = seen;
   // After an abort there is no update revision, but traffic that it still receives is shown.
   if (!updateRevision && desiredWeight === effectiveWeight) return undefined;
   const why = reason ? `: ${reason}` : '';
   const read = verified ? 'read back from the route' : 'not read back yet';
   const lines = [`  desired ${desiredWeight} %, effective ${effectiveWeight} %${why} (${read})`];
+  if (stickyCookie) lines.push(`  sticky users: the weight is their share, by cookie ${stickyCookie}`);
   if (step) lines.push(`  ${stepLine(step)}`);
   return lines.join('\n');
 }

@@ -116,6 +116,8 @@ export interface RouteView {
   service?: string;
   /** Percent of all requests that are copied to the revision of the header. */
   mirror?: number;
+  /** Name of the cookie that keeps users at a revision; undefined: each request is distributed by the weights. */
+  sticky?: string;
   /** No router: requests are distributed over all ready pods, which determine the weights. */
   byPods?: true;
 }

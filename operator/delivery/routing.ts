@@ -61,8 +61,16 @@ export function inEffect(
   return {
     ...plan,
     route: route && withPodShares(route, revisions, stable),
-    traffic: { desiredWeight, effectiveWeight, verified: false, ...(reason ? { reason } : {}) },
+    traffic: {
+      ...{ desiredWeight, effectiveWeight, verified: false },
+      ...stickiness(route),
+      ...(reason ? { reason } : {}),
+    },
   };
+}
+
+function stickiness(route: RouteView | undefined): Pick<TrafficStatus, 'stickyCookie'> {
+  return route?.sticky ? { stickyCookie: route.sticky } : {};
 }
 
 function routeToFirst(context: DeliveryContext): Routing {
@@ -99,7 +107,7 @@ function withTraffic(
   return {
     route,
     ...(routeWaitsFor ? { routeWaitsFor } : {}),
-    traffic: { ...traffic, ...(reason ? { reason } : {}) },
+    traffic: { ...traffic, ...stickiness(route), ...(reason ? { reason } : {}) },
   };
 }
 
@@ -132,7 +140,17 @@ function split(context: DeliveryContext, weight: number): RouteView {
   const route = Object.keys(weights).length > 1 ? { weights, service } : { weights };
   if (!canary || canary.ready === 0) return route;
   const mirror = mirroredShare(context, weight);
-  return { ...route, header: canary.name, ...(mirror > 0 ? { mirror } : {}) };
+  return {
+    ...route,
+    header: canary.name,
+    ...(mirror > 0 ? { mirror } : {}),
+    ...(isSticky(weights, canary.name) && spec.stickyCookie ? { sticky: spec.stickyCookie } : {}),
+  };
+}
+
+/** A cookie divides users between two revisions, one of which is the canary: an aborted one keeps no users. */
+function isSticky(weights: RouteView['weights'], canary: string): boolean {
+  return Object.keys(weights).length === 2 && weights[canary] !== undefined;
 }
 
 /**
@@ -223,6 +241,7 @@ export function sameRoute(a: RouteView | undefined, b: RouteView | undefined): b
   return (
     a.header === b.header &&
     a.mirror === b.mirror &&
+    a.sticky === b.sticky &&
     serviceRevision(a) === serviceRevision(b) &&
     [...names].every((name) => (a.weights[name] ?? 0) === (b.weights[name] ?? 0))
   );

@@ -1,5 +1,6 @@
 /** observe → plan → apply → report. Decisions are made in delivery/, objects in resources/ and traffic/. */
 import { inSpan } from '../../contract/tracing/tracing.js';
+import type { FreezeOutcome } from '../analysis/freeze-queries.js';
 import { FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { inEffect } from '../delivery/plan.js';
@@ -20,9 +21,9 @@ import { earliest, hasObsoleteReplicas, type PlannedReconcile, planReconcile } f
 import { ReconcileState } from './reconcile-state.js';
 import type { KeyWrite } from './signing-key-writer.js';
 import { StatusReporter } from './status-reporter.js';
-import { deliverySpecOf } from './strategies.js';
+import { deliverySpecOf, REQUEST_ANNOTATIONS } from './strategies.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
-import { WindowGates } from './window-gates.js';
+import { canHoldSteps, WindowGates, withMeasurements } from './window-gates.js';
 
 export interface ReconcileResult {
   requeueAfterMs?: number;
@@ -61,6 +62,7 @@ export class Reconciler {
     deps.deliveryMetrics.forget(namespace, name);
     deps.actor.forget(key);
     deps.analyst.forget(key);
+    deps.freezeQueries.forget(key);
     deps.migrationProgress.follow(key, []);
     deps.finishedJobs.forget(key);
     deps.podCreation.follow(key, []);
@@ -110,10 +112,26 @@ export class Reconciler {
 
   private withGate(observed: Observed): Observed {
     const { caches, wallClock } = this.deps;
+    const { api, delivery } = observed;
     const now = wallClock();
-    const gate = this.gates.gateOf(observed.api, caches.windows?.selecting(observed.api) ?? [], now);
-    if (!gate) return observed;
-    return { ...observed, gate, delivery: { ...observed.delivery, gate: gateView(gate, now) } };
+    const freeze = this.measureFreezes(observed);
+    const evaluated = this.gates.gateOf(api, caches.windows?.selecting(api) ?? [], now, freeze?.frozen);
+    if (!evaluated) return observed;
+    const gate = freeze ? withMeasurements(evaluated, freeze) : evaluated;
+    const view = gateView(gate, now);
+    const changesInMs = earliest(view.changesInMs, freeze?.requeueAfterMs);
+    const next = changesInMs === undefined ? {} : { changesInMs: Math.max(1, changesInMs) };
+    return { ...observed, gate, delivery: { ...delivery, gate: { held: view.held, ...next } } };
+  }
+
+  /** Measures `freezeWhen` while a step can be held. */
+  private measureFreezes({ api, delivery }: Observed): FreezeOutcome | undefined {
+    const { freezeQueries, clock } = this.deps;
+    const retry = api.metadata.annotations?.[REQUEST_ANNOTATIONS.retry];
+    const isNeeded = api.spec.windows?.freezeWhen?.length && canHoldSteps(delivery, retry);
+    if (isNeeded) return freezeQueries.look(api, clock());
+    freezeQueries.forget(keyOf(api));
+    return undefined;
   }
 
   private plan(observed: Observed): PlannedReconcile {

@@ -6,6 +6,7 @@ import { schemaCheckOf } from '../api/v1alpha1/spec/schema-check.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { DeliverySpec, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
 import type { TrafficRouter } from '../traffic/router.js';
+import { stickyCookie } from '../traffic/sticky-rules.js';
 
 /** Envoy applies a pushed route within a second. Twice that is a safety margin. */
 const SETTLE_MS = 2_000;
@@ -29,11 +30,8 @@ type StrategySettings = Pick<
 >;
 
 /** `hasApprovalLinks`: whether this operator serves approval links. */
-export function deliverySpecOf(
-  { spec, metadata }: PcfApi,
-  router: TrafficRouter,
-  hasApprovalLinks = false,
-): DeliverySpec {
+export function deliverySpecOf(api: PcfApi, router: TrafficRouter, hasApprovalLinks = false): DeliverySpec {
+  const { spec, metadata } = api;
   const strategy = spec.strategy?.type ?? 'Canary';
   const annotations = metadata.annotations ?? {};
   return {
@@ -59,6 +57,7 @@ export function deliverySpecOf(
       spec.migrations?.mode === 'Disabled'
         ? undefined
         : durationMs(spec.migrations?.contractDelay ?? DEFAULT_CONTRACT_DELAY),
+    stickyCookie: stickyCookie(api)?.name,
     ...strategySettings[strategy](spec),
   };
 }

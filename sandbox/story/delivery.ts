@@ -1,13 +1,14 @@
 /**
  * Scenario "delivery": strategies under load: steps with holds and analysis, an undo, two versions that fail
- * the analysis, an edit during a step, an abort, blue-green.
+ * the analysis, an edit during a step, freezes, sticky users, an abort, blue-green.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sandbox } from '../sandbox.js';
 import { faultCount } from './load.js';
 import { printMeasurements } from './print-measurements.js';
 import { type DeliveryFigures, figuresOf, Reporting } from './reporting.js';
-import { imageOf, NAME, NAMESPACE, Scenario } from './scenario.js';
+import { imageOf, NAME, NAMESPACE } from './scenario.js';
+import { WindowChapters } from './window-chapters.js';
 
 const OLD = '1.0.0';
 const NEW = '1.1.0';
@@ -33,7 +34,7 @@ const sequentialBy = (url: string) => ({
   metrics: [{ name: 'success-rate', successRate: { perOperation: true }, interval: '2s', sequential: {} }],
 });
 
-export class DeliveryStory extends Scenario {
+export class DeliveryStory extends WindowChapters {
   constructor(sandbox: Sandbox, print: (line: string) => void) {
     super(sandbox, print, { faulty: [ERRONEOUS, SLOW] });
     printMeasurements(this.watch, (line) => this.line(line));
@@ -67,6 +68,9 @@ export class DeliveryStory extends Scenario {
       this.chapter('two versions that fail the analysis: skipped, because prometheus is not on the PATH');
     }
     await this.editInTheMiddle();
+    await this.freeze(NEW);
+    if (this.sandbox.prometheus) await this.freezeByValue(NEW, this.sandbox.prometheus.url);
+    await this.stickyUsers(NEW);
     await this.abort();
     await this.blueGreen();
     await this.compareRecordedDeliveries(reporting);
@@ -167,8 +171,7 @@ export class DeliveryStory extends Scenario {
     await this.watch.until('aborted', (api) => api?.status?.reason === 'AbortRequested');
     this.printDuration('aborted', performance.now() - startedAt);
     await this.measure('after the abort', { [OLD]: 100 });
-    const ready = this.watch.now()?.status?.conditions?.find(({ type }) => type === 'Ready');
-    this.line(`Ready is ${ready?.status}: ${ready?.message}`);
+    this.printReady();
   }
 
   private async blueGreen(): Promise<void> {
@@ -215,13 +218,6 @@ export class DeliveryStory extends Scenario {
       isSame(recorded),
       `the status has ${JSON.stringify(expected)}, the API ${JSON.stringify(recorded)}`,
     );
-  }
-
-  private weightReached(weight: number): Promise<void> {
-    return this.watch.until(`${weight} % in effect`, (api) => {
-      const { traffic, updateRevision } = api?.status ?? {};
-      return updateRevision !== undefined && traffic?.effectiveWeight === weight && traffic.verified;
-    });
   }
 
   private promoted(version: string): Promise<void> {

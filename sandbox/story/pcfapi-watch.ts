@@ -12,6 +12,13 @@ export const PcfApiKind: ResourceType = {
   namespaced: true,
 };
 
+export const PcfWindowKind: ResourceType = {
+  ...PcfApiKind,
+  kind: 'PcfWindow',
+  plural: 'pcfwindows',
+  namespaced: false,
+};
+
 export interface PcfApiView extends KubeObject {
   spec: { image: string; canaryWeight?: number };
   status?: {
@@ -51,7 +58,7 @@ export interface PcfApiView extends KubeObject {
         detail?: string;
       }[];
     };
-    traffic?: { desiredWeight: number; effectiveWeight: number; verified: boolean };
+    traffic?: { desiredWeight: number; effectiveWeight: number; verified: boolean; stickyCookie?: string };
     migration?: {
       state: string;
       phase?: string;

@@ -87,7 +87,10 @@ describe('kubectl-pcf', () => {
       stableRevision: 'api-old',
       updateRevision: 'api-new',
       step: { index: 1, of: 3, weight: 50, waitingFor: 'manual promotion: kubectl pcf promote' },
-      traffic: { desiredWeight: 50, effectiveWeight: 33, verified: true, reason: '1 of 3 pods are ready' },
+      traffic: {
+        ...{ desiredWeight: 50, effectiveWeight: 33, verified: true },
+        ...{ reason: '1 of 3 pods are ready', stickyCookie: 'pcf-api' },
+      },
       revisions: [
         { name: 'api-old', image: 'a:1', replicas: 3, readyReplicas: 3, weight: 67 },
         { name: 'api-new', image: 'a:2', replicas: 2, readyReplicas: 1, weight: 33 },
@@ -106,6 +109,7 @@ describe('kubectl-pcf', () => {
     assert.match(text, /the operator has not observed the last edit yet/);
     assert.match(text, /api-new +canary +a:2 +1\/2 .* 33 %/);
     assert.match(text, /desired 50 %, effective 33 %: 1 of 3 pods are ready/);
+    assert.match(text, /sticky users: the weight is their share, by cookie pcf-api/);
     assert.match(text, /step 2 of 3: 50 %, waiting for manual promotion/);
     assert.match(text, /To fix\n {2}the cluster lacks X/);
   });

@@ -148,6 +148,12 @@ export const pcfApiSpec = z
         fieldPath: '.strategy.canary.mirror',
       },
       {
+        rule: "!has(self.strategy) || !has(self.strategy.canary) || !has(self.strategy.canary.stickiness) || (has(self.traffic) && self.traffic.provider != 'None')",
+        message:
+          'strategy.canary.stickiness needs traffic.provider Istio or GatewayAPI: a Service cannot read cookies',
+        fieldPath: '.strategy.canary.stickiness',
+      },
+      {
         rule: '!has(self.components) || !has(self.components.worker) || !self.components.worker.enabled || has(self.redis)',
         message: 'components.worker needs redis: it stores the job queue',
         fieldPath: '.components.worker',

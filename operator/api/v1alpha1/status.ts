@@ -33,6 +33,10 @@ const trafficStatus = z.strictObject({
   verified: z
     .boolean()
     .meta({ description: 'Whether the route that was read back equals the route that was written.' }),
+  stickyCookie: shortText.optional().meta({
+    description:
+      'Cookie that keeps each user at one revision. The weight is then the share of the users. Unset: each request is distributed by the weights.',
+  }),
   reason: longText.optional().meta({
     description:
       'Reason why the weights differ, why an aborted revision still has traffic, or why the route is not verified.',

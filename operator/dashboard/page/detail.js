@@ -10,8 +10,7 @@ export function detailView(detail, canAct) {
     { class: 'detail', 'data-key': `${detail.namespace}/${detail.name}` },
     hero(detail, canAct),
     detail.faults && h('p', { class: 'note warn' }, h('strong', {}, '! To fix: '), detail.faults),
-    detail.windows &&
-      h('p', { class: 'note held' }, h('strong', {}, '‖ Windows: '), detail.windows.join('; ')),
+    detail.windows && windowsView(detail.windows),
     detail.autoscaling &&
       h('p', { class: 'note' }, h('strong', {}, 'Autoscaling: '), detail.autoscaling.join('; ')),
     detail.steps && detail.steps.of > 0 && stepsView(detail.steps),
@@ -87,6 +86,13 @@ function hero(detail, canAct) {
   );
 }
 
+/** Without a held step, only measured values are shown. */
+function windowsView(lines) {
+  const isOpen = lines[0].startsWith('Open');
+  const title = h('strong', {}, isOpen ? 'Windows: ' : '‖ Windows: ');
+  return h('p', { class: isOpen ? 'note' : 'note held' }, title, lines.join('; '));
+}
+
 function trafficView({ delivering, traffic, desired = 0, effective = 0, image, updateImage, revisions }) {
   if (!delivering || !updateImage) {
     const [stable] = revisions.filter(({ role }) => role === 'stable');
@@ -145,6 +151,7 @@ function trafficView({ delivering, traffic, desired = 0, effective = 0, image, u
         { class: 'muted' },
         traffic.reason && [h('span', { class: 'warn' }, `! limited: ${traffic.reason}`), ' · '],
         traffic.verified ? '✓ read back from the route' : '… not read back from the route yet',
+        traffic.stickyCookie && ` · sticky users by cookie ${traffic.stickyCookie}`,
       ),
     ),
   );

@@ -56,6 +56,7 @@ const stretch = fc.record({
 });
 const strategies: fc.Arbitrary<Partial<DeliverySpec>> = fc.oneof(
   fc.record({ stages: fc.array(stretch, { maxLength: 4 }) }),
+  fc.record({ stages: fc.array(stretch, { maxLength: 4 }), stickyCookie: fc.constant('pcf-api') }),
   fc.record({ stages: fc.array(stretch, { maxLength: 3 }), mirror: fc.integer({ min: 1, max: 100 }) }),
   fc.record({
     stages: fc.array(stretch, { maxLength: 3 }),
@@ -195,7 +196,7 @@ function change(settings: DeliverySpec, to: Partial<DeliverySpec>): void {
   const { strategy, stages, canaryPods, maxUnavailable, retireDelayMs } = deliverySettings();
   Object.assign(settings, {
     ...{ strategy, stages, canaryPods, maxUnavailable, retireDelayMs },
-    ...{ mirror: undefined, maxSurge: undefined },
+    ...{ mirror: undefined, maxSurge: undefined, stickyCookie: undefined },
     ...to,
   });
 }
@@ -312,6 +313,15 @@ const invariants: Record<string, (moment: Moment) => void> = {
       weights.reduce((sum, share) => sum + share, 0),
       100,
     );
+  },
+
+  'a cookie divides users between the canary and one other revision, both with a ready pod, or it is not set'({
+    plan: { route, position },
+    settings,
+  }) {
+    const names = Object.keys(route?.weights ?? {});
+    const isDivided = names.length === 2 && names.includes(position.update!) && route?.header !== undefined;
+    assert.equal(route?.sticky, isDivided ? settings.stickyCookie : undefined);
   },
 
   'a canary with a ready pod and completed migrations has a header route'(moment) {

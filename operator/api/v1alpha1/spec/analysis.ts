@@ -34,7 +34,7 @@ const inconclusiveLimit = z.int().min(0).max(1000).meta({
 });
 
 /** A value of a metric, with bounds that keep sums and differences exact enough for comparisons. */
-const figure = z.number().min(-1e15).max(1e15);
+export const figure = z.number().min(-1e15).max(1e15);
 
 /** Overrides for one metric. */
 const pace = {
@@ -45,7 +45,7 @@ const pace = {
   inconclusiveLimit: inconclusiveLimit.optional(),
 };
 
-const prometheus = z
+export const prometheus = z
   .strictObject({
     ...httpTarget,
     url: url.meta({
