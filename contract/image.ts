@@ -179,6 +179,21 @@ export const schemaCheckSchema = z.object({
 });
 export type SchemaCheck = z.infer<typeof schemaCheckSchema>;
 
+/** Payload versions of a type of job. */
+export const payloadVersionsSchema = z.object({
+  /** Version of the jobs that the image queues. */
+  writes: z.number(),
+  /** Oldest version that it can process. */
+  readsFrom: z.number(),
+  /** Newest version that it can process. */
+  readsTo: z.number(),
+});
+export type PayloadVersions = z.infer<typeof payloadVersionsSchema>;
+
+/** By queue. An image that reports none writes and reads version 1. */
+export const jobPayloadsSchema = z.record(z.string(), payloadVersionsSchema);
+export type JobPayloads = z.infer<typeof jobPayloadsSchema>;
+
 /** A contract migration whose drops are hidden, so that `migrate restore` can reverse it. */
 export const hiddenMigrationSchema = z.object({
   migration: z.string(),
@@ -228,6 +243,8 @@ export const migrationReportSchema = z.object({
   backfill: backfillProgressSchema.optional(),
   /** With the phase expand and {@link ENV.schemaCheckWindow}. */
   schemaCheck: schemaCheckSchema.optional(),
+  /** With the phase expand: payload versions of the jobs of the image. */
+  jobs: jobPayloadsSchema.optional(),
   /** What is hidden after the run. */
   hidden: z.array(hiddenMigrationSchema).optional(),
   irreversible: z.array(irreversibleMigrationSchema).optional(),
@@ -274,5 +291,7 @@ export const imageDescriptionSchema = z.object({
   configSchema: z.record(z.string(), z.unknown()),
   /** The GraphQL schema, in SDL. */
   graphqlSchema: z.string().optional(),
+  /** Payload versions of its background jobs. */
+  jobs: jobPayloadsSchema.optional(),
 });
 export type ImageDescription = z.infer<typeof imageDescriptionSchema>;

@@ -13,6 +13,7 @@ import { migratePurge, migrateRestore } from '../migrations/reversible/restore.j
 import { writeTerminationMessage } from '../observability/crash-report.js';
 import { createLogger } from '../observability/logging/logger.js';
 import { redact } from '../observability/logging/redact.js';
+import { JOB_PAYLOADS } from '../jobs/payload-versions.js';
 import { schemaCheckOptions } from './schema-check-options.js';
 
 export interface MigrateOptions {
@@ -36,7 +37,10 @@ export async function migrate(action: MigrateAction, options: MigrateOptions): P
   });
   const result =
     settings instanceof Error ? rejected(known, settings) : await run(action, settings, known, options);
-  if (action === 'up' && !(settings instanceof Error)) await addSchemaCheck(result, settings, known);
+  if (action === 'up' && !(settings instanceof Error)) {
+    addJobs(result);
+    await addSchemaCheck(result, settings, known);
+  }
 
   if (result.cause !== undefined) result.report.retry = isRetryable(result.cause);
   const text = fitReport(result.report);
@@ -64,6 +68,11 @@ function run(
   if (action === 'up') return migrateUp(settings, known, log, interruption(), phases, onProgress);
   const hiddenRun = { settings, known, log, interrupted: interruption(), onProgress };
   return action === 'restore' ? migrateRestore(hiddenRun, names) : migratePurge(hiddenRun, { now });
+}
+
+/** The operator compares the payload versions of two revisions before the new one gets a worker. */
+function addJobs({ report, cause }: RunResult): void {
+  if (cause === undefined && report.phases?.includes('expand')) report.jobs = JOB_PAYLOADS;
 }
 
 /**

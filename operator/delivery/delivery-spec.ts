@@ -56,5 +56,12 @@ export interface DeliverySpec {
   contractDelayMs?: number;
   /** Check of the GraphQL schema; undefined: none. */
   schemaCheck?: { mode: 'Block' | 'Warn' | 'Off'; ignoreClients: readonly string[] };
+  /** The worker is part of the delivery; undefined: it stays on the stable revision until the promotion. */
+  workers?: {
+    /** Workers of both revisions together. */
+    replicas: number;
+    /** Weight from which the new revision has workers, in percent. */
+    minWeight: number;
+  };
   requests: Requests;
 }

@@ -6,7 +6,7 @@ import { latestContract } from '../delivery/recorded-position.js';
 import type { LiveReports } from '../migrations/job-view.js';
 import { runsOf } from '../migrations/live-reports.js';
 import { type MigrationView, migrationView } from '../migrations/migration-view.js';
-import { EXTRA_COMPONENTS } from '../resources/components.js';
+import { EXTRA_COMPONENTS, isWorkerDelivered } from '../resources/components.js';
 import {
   BACKUP_KINDS,
   BackendTlsPolicyKind,
@@ -21,6 +21,7 @@ import { LABELS } from '../resources/metadata.js';
 import { readRecord } from '../resources/position-record.js';
 import type { Revision } from '../resources/revision.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
+import { workerName } from '../resources/worker-deployments.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { keySourceOf } from '../signing-keys/source.js';
 import { routerOf } from '../traffic/index.js';
@@ -40,6 +41,7 @@ import {
   podFailure,
   podTrouble,
   readiness,
+  readyWorkers,
 } from './pod-state.js';
 import { routeTrouble } from './route-trouble.js';
 import { missingSecrets, secretsHash } from './secret-digests.js';
@@ -86,7 +88,9 @@ export function observe(
       number: revisions.get(name)!.number,
       image: revisions.get(name)!.image,
       record: records.get(name),
-      failure: migrationFailure(migrations.get(name), pods) ?? podFailure(name, pods),
+      failure:
+        migrationFailure(migrations.get(name), pods) ?? podFailure(name, pods) ?? workerFailure(api, name, pods),
+      workers: workersOf(api, name, caches, pods),
       ...migrationOf(migrations.get(name)!),
     };
   });
@@ -141,6 +145,25 @@ export function readRoute(
   return router.read(api, (type, name) =>
     isUsers && type === router.shared?.type ? caches.userRoute(type, api, name) : caches.get(type, api, name),
   );
+}
+
+/** Undefined if the worker is not part of the delivery. */
+function workersOf(
+  api: PcfApi,
+  revision: string,
+  caches: Pick<ClusterView, 'get'>,
+  pods: readonly Pod[],
+): RevisionView['workers'] {
+  if (!isWorkerDelivered(api.spec)) return undefined;
+  const deployment = caches.get(DeploymentKind, api, workerName(revision)) as
+    | { spec?: { replicas?: number } }
+    | undefined;
+  return { replicas: deployment?.spec?.replicas ?? 0, ready: readyWorkers(revision, pods) };
+}
+
+/** A worker that runs only after the promotion does not fail the delivery. */
+function workerFailure({ spec }: PcfApi, revision: string, pods: readonly Pod[]): Failure | undefined {
+  return isWorkerDelivered(spec) ? podFailure(revision, pods, 'worker') : undefined;
 }
 
 /** Whether a revision receives requests, including those by a route of another provider. */
@@ -200,10 +223,10 @@ function withContractTrouble(
 /** The part that the planner reads. */
 function migrationOf(view: MigrationView) {
   const { state: migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress } = view;
-  const { contract, failedMigrations, lastMigration, schemaCheck } = view;
+  const { contract, failedMigrations, lastMigration, schemaCheck, jobs } = view;
   return {
     ...{ migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress },
-    ...{ contract, failedMigrations, lastMigration, schemaCheck },
+    ...{ contract, failedMigrations, lastMigration, schemaCheck, jobs },
   };
 }
 

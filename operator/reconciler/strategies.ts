@@ -5,6 +5,8 @@ import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { schemaCheckOf } from '../api/v1alpha1/spec/schema-check.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { DeliverySpec, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
+import { podRange } from '../resources/component-autoscaler.js';
+import { isWorkerDelivered } from '../resources/components.js';
 import type { TrafficRouter } from '../traffic/router.js';
 
 /** Envoy applies a pushed route within a second. Twice that is a safety margin. */
@@ -46,6 +48,7 @@ export function deliverySpecOf({ spec, metadata }: PcfApi, router: TrafficRouter
       approveSchema: annotations[REQUEST_ANNOTATIONS.approveSchema],
     },
     schemaCheck: schemaCheckOf(spec),
+    ...workerCanary(spec),
     approval: spec.migrations?.mode === 'Manual',
     contractDelayMs:
       spec.migrations?.mode === 'Disabled'
@@ -53,6 +56,12 @@ export function deliverySpecOf({ spec, metadata }: PcfApi, router: TrafficRouter
         : durationMs(spec.migrations?.contractDelay ?? DEFAULT_CONTRACT_DELAY),
     ...strategySettings[strategy](spec),
   };
+}
+
+function workerCanary({ components }: PcfApiSpec): Pick<DeliverySpec, 'workers'> {
+  const { worker } = components ?? {};
+  if (!worker || !isWorkerDelivered({ components })) return {};
+  return { workers: { replicas: podRange(worker).max, minWeight: worker.canary?.minWeight ?? 1 } };
 }
 
 /** The steps of the strategy, before 100. */

@@ -161,6 +161,14 @@ const revisionStatus = z.strictObject({
   replicas: count('Desired number of pods.'),
   readyReplicas: count('Number of pods that can receive traffic.'),
   weight: percent('Weight of the revision in the route, in percent.'),
+  workers: z
+    .strictObject({
+      replicas: count('Desired number of its workers.'),
+      readyReplicas: count('Number of its workers that are ready.'),
+      share: percent('Share of the ready workers, and so of the jobs, in percent.'),
+    })
+    .optional()
+    .meta({ description: 'Workers of the revision, with `components.worker.canary`.' }),
 });
 
 const failedDelivery = z.strictObject({
@@ -249,6 +257,17 @@ const deliveryPosition = z.strictObject({
         schemaCheck: recordedSchemaCheck.optional().meta({
           description: 'Breaking changes of its GraphQL schema that clients used when it was checked.',
         }),
+        jobs: z
+          .record(
+            z.string(),
+            z.strictObject({
+              writes: count('Version of the jobs that it queues.'),
+              readsFrom: count('Oldest version that its workers can process.'),
+              readsTo: count('Newest version that its workers can process.'),
+            }),
+          )
+          .optional()
+          .meta({ description: 'Payload versions of the jobs of its image, by queue.', maxProperties: 100 }),
       }),
     )
     .max(MAX_REVISIONS)

@@ -111,6 +111,40 @@ const latency = z
   .meta(cel(oneOperation));
 export type RequestMetric = z.output<typeof successRate>;
 
+const jobs = {
+  queue: z
+    .string()
+    .min(1)
+    .max(100)
+    .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/)
+    .optional()
+    .meta({ description: 'Queue, such as `webhook-delivery`. Unset: all queues together.' }),
+  perQueue: z.boolean().default(false).meta({
+    description:
+      'Measures each queue separately. The worst value counts, and the message names its queue.',
+  }),
+  window: durationWithin('1s', '24h').default('2m').meta({
+    description: 'Time range of the query. At least four times the scrape interval of Prometheus.',
+  }),
+  minJobs: z.int().min(1).max(1_000_000).default(10).meta({
+    description: 'Minimum number of attempts in the window. With fewer, the measurement is inconclusive.',
+    format: 'int32',
+  }),
+};
+const oneQueue = {
+  rule: '!self.perQueue || !has(self.queue)',
+  message: 'perQueue measures every queue: omit queue',
+};
+
+const jobFailureRate = z.strictObject(jobs).meta(cel(oneQueue));
+const jobDuration = z
+  .strictObject({
+    percentile: z.number().min(1).max(99.99).default(99).meta({ description: 'Percentile of the duration.' }),
+    ...jobs,
+  })
+  .meta(cel(oneQueue));
+export type JobMetric = z.output<typeof jobFailureRate>;
+
 const webhook = z
   .strictObject({
     ...httpTarget,
@@ -145,7 +179,7 @@ const comparison = z
   .strictObject({
     better: z.enum(['Higher', 'Lower']).optional().meta({
       description:
-        'Whether higher or lower values are better. Default for successRate: Higher; for latency: Lower.',
+        'Whether higher or lower values are better. Default for successRate: Higher; for latency, jobFailureRate and jobDuration: Lower.',
     }),
     absolute: figure.min(0).optional().meta({
       description: 'Allowed difference to the stable revision, in the unit of the metric.',
@@ -164,7 +198,10 @@ const comparison = z
 export type Comparison = z.output<typeof comparison>;
 
 /** The opposite direction inverts the verdict: the worse revision would be promoted. */
-function betterIs(kind: 'successRate' | 'latency', direction: 'Higher' | 'Lower'): CelRule {
+function betterIs(
+  kind: 'successRate' | 'latency' | 'jobFailureRate' | 'jobDuration',
+  direction: 'Higher' | 'Lower',
+): CelRule {
   const better = 'self.compareWithStable.better';
   return {
     rule: `!has(self.${kind}) || !has(self.compareWithStable) || !has(${better}) || ${better} == '${direction}'`,
@@ -184,6 +221,14 @@ const metric = z
     latency: latency.optional().meta({
       description:
         'Latency of GraphQL operations in seconds, from the histogram of the API. Its last bucket ends at 2.5, which is the largest value.',
+    }),
+    jobFailureRate: jobFailureRate.optional().meta({
+      description:
+        'Share of attempts at background jobs that failed, from 0 to 1, from the metrics of the workers. Needs `components.worker.canary`.',
+    }),
+    jobDuration: jobDuration.optional().meta({
+      description:
+        'Duration of attempts at background jobs in seconds, from the histogram of the workers. Its last bucket ends at 60, which is the largest value. Needs `components.worker.canary`.',
     }),
     query: z
       .string()
@@ -209,8 +254,9 @@ const metric = z
   .meta(
     cel(
       {
-        rule: '[has(self.successRate), has(self.latency), has(self.query), has(self.webhook), has(self.job)].filter(given, given).size() == 1',
-        message: 'give exactly one of successRate, latency, query, webhook and job',
+        rule: '[has(self.successRate), has(self.latency), has(self.jobFailureRate), has(self.jobDuration), has(self.query), has(self.webhook), has(self.job)].filter(given, given).size() == 1',
+        message:
+          'give exactly one of successRate, latency, jobFailureRate, jobDuration, query, webhook and job',
       },
       {
         rule: 'has(self.webhook) || has(self.job) || has(self.min) || has(self.max) || has(self.compareWithStable)',
@@ -221,8 +267,8 @@ const metric = z
         message: 'min and max do not apply to job: a Job has no value',
       },
       {
-        rule: '!has(self.compareWithStable) || has(self.successRate) || has(self.latency) || has(self.query)',
-        message: 'compareWithStable needs successRate, latency or query',
+        rule: '!has(self.compareWithStable) || (!has(self.webhook) && !has(self.job))',
+        message: 'compareWithStable needs successRate, latency, jobFailureRate, jobDuration or query',
       },
       {
         rule: '!has(self.compareWithStable) || !has(self.query) || (has(self.compareWithStable.better) && self.query.contains("{{revision}}"))',
@@ -231,6 +277,8 @@ const metric = z
       },
       betterIs('successRate', 'Higher'),
       betterIs('latency', 'Lower'),
+      betterIs('jobFailureRate', 'Lower'),
+      betterIs('jobDuration', 'Lower'),
       {
         rule: `!has(self.query) || !self.query${PLACEHOLDERS.map((it) => `.replace('${it}', '')`).join('')}.contains('{{')`,
         message: `query contains an unknown placeholder; known are ${PLACEHOLDERS.join(', ')}`,
@@ -246,6 +294,11 @@ const metric = z
         message: 'a success rate is between 0 and 1: 99 % is 0.99',
         fieldPath: '.min',
       },
+      {
+        rule: '!has(self.jobFailureRate) || ((!has(self.min) || (self.min >= 0.0 && self.min <= 1.0)) && (!has(self.max) || (self.max >= 0.0 && self.max <= 1.0)))',
+        message: 'a failure rate is between 0 and 1: 1 % is 0.01',
+        fieldPath: '.max',
+      },
     ),
   );
 export type MetricSpec = z.output<typeof metric>;
@@ -259,7 +312,7 @@ export const analysis = z
     inconclusiveLimit: inconclusiveLimit.default(3),
     prometheus: prometheus
       .optional()
-      .meta({ description: 'Prometheus server for successRate, latency and query.' }),
+      .meta({ description: 'Prometheus server for successRate, latency, jobFailureRate, jobDuration and query.' }),
     metrics: z
       .array(metric)
       .min(1)
@@ -273,12 +326,19 @@ export const analysis = z
   })
   .meta(
     cel({
-      rule: 'has(self.prometheus) || self.metrics.all(m, !has(m.successRate) && !has(m.latency) && !has(m.query))',
-      message: 'prometheus is required for successRate, latency and query',
+      rule: 'has(self.prometheus) || self.metrics.all(m, has(m.webhook) || has(m.job))',
+      message: 'prometheus is required for successRate, latency, jobFailureRate, jobDuration and query',
       fieldPath: '.prometheus',
     }),
   );
 export type AnalysisSpec = z.output<typeof analysis>;
+
+/** Rule for an analysis before the traffic is switched: the new revision has no worker yet. */
+export const noJobMetrics = {
+  rule: '!has(self.analysis) || self.analysis.metrics.all(m, !has(m.jobFailureRate) && !has(m.jobDuration))',
+  message: 'jobFailureRate and jobDuration need the strategy Canary: with BlueGreen the new revision has no worker before the switch',
+  fieldPath: '.analysis',
+};
 
 /** Metrics of a step. */
 export const stepAnalysis = z.array(dnsLabel).max(16).optional().meta({

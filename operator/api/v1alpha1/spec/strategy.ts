@@ -1,7 +1,7 @@
 /** Delivery strategies. */
 import { z } from 'zod';
 import { cel, duration } from '../kubernetes.js';
-import { analysis, stepAnalysis, stepsNameMetrics } from './analysis.js';
+import { analysis, noJobMetrics, stepAnalysis, stepsNameMetrics } from './analysis.js';
 
 const countOrPercent = z
   .union([z.int().min(0).max(1000), z.string().max(5)])
@@ -78,17 +78,19 @@ const canary = z
     }),
   );
 
-const blueGreen = z.strictObject({
-  autoPromote: z.boolean().default(true).meta({
-    description:
-      'Whether the traffic is switched as soon as all new pods are ready. Otherwise the delivery waits for `kubectl pcf promote`.',
-  }),
-  analysis: analysis.optional().meta({ description: 'Analysis of the new revision before the switch.' }),
-  scaleDownDelay: duration.default('5m').meta({
-    description:
-      'Time before the old pods are removed after the switch. Until then a rollback only changes the weight.',
-  }),
-});
+const blueGreen = z
+  .strictObject({
+    autoPromote: z.boolean().default(true).meta({
+      description:
+        'Whether the traffic is switched as soon as all new pods are ready. Otherwise the delivery waits for `kubectl pcf promote`.',
+    }),
+    analysis: analysis.optional().meta({ description: 'Analysis of the new revision before the switch.' }),
+    scaleDownDelay: duration.default('5m').meta({
+      description:
+        'Time before the old pods are removed after the switch. Until then a rollback only changes the weight.',
+    }),
+  })
+  .meta(cel(noJobMetrics));
 
 const rollingUpdate = z
   .strictObject({
