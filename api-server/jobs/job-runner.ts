@@ -1,8 +1,9 @@
 /** Runs the jobs of this process: one queue per kind of job. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DelayedError, type Job, type Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { JobPayloads } from '../../contract/image.js';
 import { inSpan } from '../../contract/tracing/tracing.js';
-import { backoffMs } from '../backoff.js';
+import { type Backoff, backoffMs } from '../backoff.js';
 import type { Settings } from '../config/schema.js';
 import type { Logger } from '../observability/logging/logger.js';
 import type { RedisClient } from '../redis/redis.js';
@@ -25,8 +26,15 @@ const LOCK_MS = 15_000;
 /** Maximum number of takeovers per job. A rollout of the workers must not fail a job. */
 const MAX_STALLED = 5;
 const LONGEST_RETRY_MS = 3_600_000;
-/** Delay of a job that this image cannot read, so that a worker that can takes it. */
-const UNREADABLE_DELAY_MS = 2_000;
+/**
+ * A job that this image cannot read is returned at once this many times, so that it passes through the idle workers:
+ * Redis gives it to the one that has waited longest. A delayed job would be taken by the same worker again. After
+ * that it is delayed, longer each time, in case no worker can read it.
+ */
+const RETURNS_AT_ONCE = 10;
+const UNREADABLE_DELAY: Backoff = { initialMs: 500, maxMs: 60_000 };
+/** Time for another worker to take a returned job, before this one takes its next job. */
+const HAND_OVER_MS = 20;
 /** Time for aborted jobs to be returned to their queue. After it, another worker takes them over once their lock expires. */
 const RETURN_MS = 2_000;
 
@@ -164,8 +172,15 @@ export class JobRunner {
     metrics.jobUnreadable(job.queueName);
     const entry = { queue: job.queueName, job: job.id, version: job.data.version };
     log.debug(entry, 'returned a job whose payload version this image cannot read');
-    await job.moveToDelayed(Date.now() + UNREADABLE_DELAY_MS, token);
-    throw new DelayedError();
+    const returns = job.attemptsStarted - job.attemptsMade;
+    if (returns % RETURNS_AT_ONCE === 0) {
+      const delayMs = backoffMs(returns / RETURNS_AT_ONCE - 1, UNREADABLE_DELAY);
+      await job.moveToDelayed(Date.now() + delayMs, token);
+      throw new DelayedError();
+    }
+    await job.moveToWait(token);
+    await sleep(HAND_OVER_MS);
+    throw new WaitingError();
   }
 
   #onFailed(queue: string, job: Job<JobPayload> | undefined, error: Error): void {
