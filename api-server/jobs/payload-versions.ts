@@ -9,7 +9,11 @@ import type { JobPayloads, PayloadVersions } from '../../contract/image.js';
 /** Version of jobs without one: images before this rule queued them. */
 export const FIRST_VERSION = 1;
 
-const UNCHANGED: PayloadVersions = { writes: FIRST_VERSION, readsFrom: FIRST_VERSION, readsTo: FIRST_VERSION };
+const UNCHANGED: PayloadVersions = {
+  writes: FIRST_VERSION,
+  readsFrom: FIRST_VERSION,
+  readsTo: FIRST_VERSION,
+};
 
 /** By queue, of all jobs that the worker processes. `describe` and the report of `migrate up` contain them. */
 export const JOB_PAYLOADS: JobPayloads = {

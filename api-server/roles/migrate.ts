@@ -3,6 +3,7 @@ import { EXIT, type MigrationPhase, type MigrationReport, type ProgressLine } fr
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
+import { JOB_PAYLOADS } from '../jobs/payload-versions.js';
 import { InterruptedError, isRetryable } from '../migrations/engine/is-retryable.js';
 import { type KnownMigration, knownMigrations } from '../migrations/engine/known-migrations.js';
 import { describeHolder } from '../migrations/engine/lock-holder.js';
@@ -13,7 +14,6 @@ import { migratePurge, migrateRestore } from '../migrations/reversible/restore.j
 import { writeTerminationMessage } from '../observability/crash-report.js';
 import { createLogger } from '../observability/logging/logger.js';
 import { redact } from '../observability/logging/redact.js';
-import { JOB_PAYLOADS } from '../jobs/payload-versions.js';
 import { schemaCheckOptions } from './schema-check-options.js';
 
 export interface MigrateOptions {
@@ -70,7 +70,7 @@ function run(
   return action === 'restore' ? migrateRestore(hiddenRun, names) : migratePurge(hiddenRun, { now });
 }
 
-/** The operator compares the payload versions of two revisions before the new one gets a worker. */
+/** The operator compares the payload versions of two revisions before workers of the new revision start. */
 function addJobs({ report, cause }: RunResult): void {
   if (cause === undefined && report.phases?.includes('expand')) report.jobs = JOB_PAYLOADS;
 }

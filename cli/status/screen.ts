@@ -71,7 +71,9 @@ function revisions(status: PcfApiStatus): string | undefined {
     image,
     `${readyReplicas}/${replicas}`,
     `${bar(weight)} ${weight} %`,
-    ...(hasWorkers ? [workers ? `${workers.readyReplicas}/${workers.replicas} (${workers.share} %)` : '-'] : []),
+    ...(hasWorkers
+      ? [workers ? `${workers.readyReplicas}/${workers.replicas} (${workers.share} %)` : '-']
+      : []),
   ]);
   return table(['NAME', 'ROLE', 'IMAGE', 'READY', 'WEIGHT', ...(hasWorkers ? ['WORKERS'] : [])], rows, '  ');
 }

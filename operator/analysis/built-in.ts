@@ -4,7 +4,12 @@
  */
 import { METRICS } from '../../contract/metrics.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
-import type { JobMetric, MetricSpec, PrometheusTarget, RequestMetric } from '../api/v1alpha1/spec/analysis.js';
+import type {
+  JobMetric,
+  MetricSpec,
+  PrometheusTarget,
+  RequestMetric,
+} from '../api/v1alpha1/spec/analysis.js';
 import { quoted } from './placeholders.js';
 
 const OPERATION = METRICS.operationLabel;
@@ -24,7 +29,11 @@ export function builtInQuery(metric: MetricSpec, labels: Labels, selection: Sele
   if (latency) return latencyQuery(latency, latency.percentile / 100, selectorOf(latency, labels, selection));
   if (jobFailureRate) return failureRateQuery(jobFailureRate, jobMatchers(jobFailureRate, labels, selection));
   if (jobDuration)
-    return durationQuery(jobDuration, jobDuration.percentile / 100, jobMatchers(jobDuration, labels, selection));
+    return durationQuery(
+      jobDuration,
+      jobDuration.percentile / 100,
+      jobMatchers(jobDuration, labels, selection),
+    );
   return undefined;
 }
 
@@ -95,10 +104,7 @@ function jobMatchers({ queue }: JobMetric, labels: Labels, selection: Selection)
 }
 
 function revisionMatchers(labels: Labels, { namespace, revision }: Selection): string[] {
-  return [
-    `${labels.namespaceLabel}=${quoted(namespace)}`,
-    `${labels.revisionLabel}=${quoted(revision)}`,
-  ];
+  return [`${labels.namespaceLabel}=${quoted(namespace)}`, `${labels.revisionLabel}=${quoted(revision)}`];
 }
 
 function braces(matchers: string[]): string {

@@ -3,8 +3,8 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { componentName, EXTRA_COMPONENTS } from '../resources/components.js';
 import { DeploymentKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
-import { workerName } from '../resources/worker-deployments.js';
 import type { PodTemplate } from '../resources/pod-template.js';
+import { workerName } from '../resources/worker-deployments.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import type { ClusterView } from './observed.js';
 

@@ -80,11 +80,7 @@ export function desiredObjects(observed: Observed, plan: DeliveryPlan): KubeObje
       return replicas === undefined ? [] : [deployment(api, revision, replicas)];
     }),
     ...preview(observed, plan),
-    ...components(
-      api,
-      observed.revisions.get(plan.position.stable ?? ''),
-      liveDeployments(observed),
-    ),
+    ...components(api, observed.revisions.get(plan.position.stable ?? ''), liveDeployments(observed)),
     ...workerDeployments(api, observed.revisions, plan.workers),
     ...surroundings(api, {
       autoscaled: observed.foreignAutoscalers.length > 0,

@@ -89,7 +89,9 @@ export function observe(
       image: revisions.get(name)!.image,
       record: records.get(name),
       failure:
-        migrationFailure(migrations.get(name), pods) ?? podFailure(name, pods) ?? workerFailure(api, name, pods),
+        migrationFailure(migrations.get(name), pods) ??
+        podFailure(name, pods) ??
+        workerFailure(api, name, pods),
       workers: workersOf(api, name, caches, pods),
       ...migrationOf(migrations.get(name)!),
     };

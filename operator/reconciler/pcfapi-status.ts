@@ -73,7 +73,9 @@ function workers({ delivery }: Observed, plan: DeliveryPlan, name: string) {
   const readyOf = (revision: RevisionView | undefined) => revision?.workers?.ready ?? 0;
   const readyReplicas = readyOf(delivery.revisions.find((view) => view.name === name));
   const all = delivery.revisions.reduce((sum, view) => sum + readyOf(view), 0);
-  return { workers: { replicas, readyReplicas, share: Math.round((100 * readyReplicas) / Math.max(1, all)) } };
+  return {
+    workers: { replicas, readyReplicas, share: Math.round((100 * readyReplicas) / Math.max(1, all)) },
+  };
 }
 
 function schemaCheckStatus({ schemaInUse }: DeliveryPlan): PcfApiStatus['schemaCheck'] {

@@ -46,7 +46,7 @@ export function components(
 
 /** Whether each revision has workers of its own. An autoscaler, which a stored object may have too, has precedence. */
 export function isWorkerDelivered({ components: { worker } = {} }: Pick<PcfApiSpec, 'components'>): boolean {
-  return worker !== undefined && worker.enabled && worker.canary?.enabled === true && !worker.autoscaling;
+  return worker?.enabled === true && worker.canary?.enabled === true && !worker.autoscaling;
 }
 
 /** Selects the pods of a component. */

@@ -142,7 +142,12 @@ function scalar([, text]: [number, string] = [0, 'NaN']): number {
   return Number(text.replace('Inf', 'Infinity'));
 }
 
-function noRequests({ successRate, latency, jobFailureRate, jobDuration }: Request['metric']['spec']): string {
+function noRequests({
+  successRate,
+  latency,
+  jobFailureRate,
+  jobDuration,
+}: Request['metric']['spec']): string {
   const jobs = jobFailureRate ?? jobDuration;
   if (jobs) {
     const of = jobs.queue ? ` of ${jobs.queue}` : '';

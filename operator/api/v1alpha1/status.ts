@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { condition, longText, shortText, time } from './kubernetes.js';
 import { analysisStatus } from './status/analysis.js';
 import { authStatus } from './status/auth.js';
+import { jobPayloads } from './status/job-payloads.js';
 import { recordedSchemaCheck, schemaCheckStatus } from './status/schema-check.js';
 import { windowsStatus } from './status/windows.js';
 
@@ -257,15 +258,7 @@ const deliveryPosition = z.strictObject({
         schemaCheck: recordedSchemaCheck.optional().meta({
           description: 'Breaking changes of its GraphQL schema that clients used when it was checked.',
         }),
-        jobs: z
-          .record(
-            z.string(),
-            z.strictObject({
-              writes: count('Version of the jobs that it queues.'),
-              readsFrom: count('Oldest version that its workers can process.'),
-              readsTo: count('Newest version that its workers can process.'),
-            }),
-          )
+        jobs: jobPayloads
           .optional()
           .meta({ description: 'Payload versions of the jobs of its image, by queue.', maxProperties: 100 }),
       }),

@@ -144,7 +144,8 @@ describe('workers of two revisions with the same queue', () => {
     const producer = startWorker('other', async () => undefined, payloads(2, 2, 2));
     producer.runner.add({ name, handle: async () => undefined });
     await producer.runner.enqueue(name, { n: 1 }, { id: 'second' });
-    const unreadable = async () => (await old.registry.metrics()).includes(`unreadable_total{queue="${name}"} `);
+    const unreadable = async () =>
+      (await old.registry.metrics()).includes(`unreadable_total{queue="${name}"} `);
     await eventually('the old image has returned the job', unreadable);
     await eventually('it is delayed', async () => (await old.queue.getDelayedCount()) === 1);
 

@@ -55,7 +55,10 @@ describe('a canary of the worker on a real control plane', () => {
       (api.status.revisions ?? []).every(({ name, workers }) => workers?.share === expected[name]);
     await api.watch.until('a canary', (view) => view?.status?.traffic?.effectiveWeight === 50, 60_000);
     const fresh = api.status.updateRevision!;
-    await eventually('each revision has a worker', areDeployed({ [`${fresh}-worker`]: 1, [`${old}-worker`]: 1 }));
+    await eventually(
+      'each revision has a worker',
+      areDeployed({ [`${fresh}-worker`]: 1, [`${old}-worker`]: 1 }),
+    );
     await eventually('the status has their shares', sharesAre({ [old]: 50, [fresh]: 50 }));
     assert.match(await sandbox.kubectlPcf(['status', 'api', '-n', namespace]), /1\/1 \(50 %\)/);
 
@@ -63,7 +66,10 @@ describe('a canary of the worker on a real control plane', () => {
     await eventually('the aborted revision has no worker', areDeployed({ [`${old}-worker`]: 2 }));
 
     await sandbox.kubectlPcf(['retry', 'api', '-n', namespace]);
-    await eventually('each revision has a worker', areDeployed({ [`${fresh}-worker`]: 1, [`${old}-worker`]: 1 }));
+    await eventually(
+      'each revision has a worker',
+      areDeployed({ [`${fresh}-worker`]: 1, [`${old}-worker`]: 1 }),
+    );
     await eventually('they are ready', sharesAre({ [old]: 50, [fresh]: 50 }));
     const before = (await readyPods()).find(({ metadata }) => metadata.labels?.[LABELS.revision] === fresh);
     await api.patch({ canaryWeight: 100 });
@@ -77,7 +83,9 @@ describe('a canary of the worker on a real control plane', () => {
     const latest = api.status.updateRevision;
     assert.match(
       api.message(),
-      new RegExp(`^the weight of ${latest} stays at 0 since .*: ${fresh} cannot read version 2 of webhook-delivery jobs, which ${latest} queues; and 1 more; `),
+      new RegExp(
+        `^the weight of ${latest} stays at 0 since .*: ${fresh} cannot read version 2 of webhook-delivery jobs, which ${latest} queues; and 1 more; `,
+      ),
     );
     assert.deepEqual(await deployments(), [[`${fresh}-worker`, 2]]);
     await api.patch({ components: { worker: { canary: { enabled: false } } } });

@@ -361,7 +361,9 @@ const invariants: Record<string, (moment: Moment) => void> = {
     }
   },
 
-  'no worker runs before the migrations of its revision succeeded, nor of a revision without traffic'(moment) {
+  'no worker runs before the migrations of its revision succeeded, nor of a revision without traffic'(
+    moment,
+  ) {
     if (isRecovering(moment)) return;
     const { workers = {}, position, replicas } = moment.plan;
     for (const [revision, desired] of Object.entries(workers)) {

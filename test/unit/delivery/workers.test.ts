@@ -189,8 +189,7 @@ describe('jobs that the other revision cannot read', () => {
 
   it('hold the weight at 0, with the reason in traffic and step, and record the report', () => {
     const next = plan(observation(), { ...spec(0), canaryWeight: undefined, stages }, now);
-    const message =
-      'old cannot read version 2 of q jobs, which new queues; and 1 more';
+    const message = 'old cannot read version 2 of q jobs, which new queues; and 1 more';
     assert.deepEqual(
       [next.traffic.desiredWeight, next.traffic.effectiveWeight, next.traffic.reason, next.jobsIncompatible],
       [25, 0, message, message],

@@ -120,8 +120,7 @@ const jobs = {
     .optional()
     .meta({ description: 'Queue, such as `webhook-delivery`. Unset: all queues together.' }),
   perQueue: z.boolean().default(false).meta({
-    description:
-      'Measures each queue separately. The worst value counts, and the message names its queue.',
+    description: 'Measures each queue separately. The worst value counts, and the message names its queue.',
   }),
   window: durationWithin('1s', '24h').default('2m').meta({
     description: 'Time range of the query. At least four times the scrape interval of Prometheus.',
@@ -310,9 +309,9 @@ export const analysis = z
     count: count.default(3),
     failureLimit: failureLimit.default(0),
     inconclusiveLimit: inconclusiveLimit.default(3),
-    prometheus: prometheus
-      .optional()
-      .meta({ description: 'Prometheus server for successRate, latency, jobFailureRate, jobDuration and query.' }),
+    prometheus: prometheus.optional().meta({
+      description: 'Prometheus server for successRate, latency, jobFailureRate, jobDuration and query.',
+    }),
     metrics: z
       .array(metric)
       .min(1)
@@ -336,7 +335,8 @@ export type AnalysisSpec = z.output<typeof analysis>;
 /** Rule for an analysis before the traffic is switched: the new revision has no worker yet. */
 export const noJobMetrics = {
   rule: '!has(self.analysis) || self.analysis.metrics.all(m, !has(m.jobFailureRate) && !has(m.jobDuration))',
-  message: 'jobFailureRate and jobDuration need the strategy Canary: with BlueGreen the new revision has no worker before the switch',
+  message:
+    'jobFailureRate and jobDuration need the strategy Canary: with BlueGreen the new revision has no worker before the switch',
   fieldPath: '.analysis',
 };
 

@@ -1,7 +1,15 @@
 /** Pods: resources, environment variables, probes, scheduling. */
 import { z } from 'zod';
 import { ENV, FILE_SUFFIX } from '../../../../contract/image.js';
-import { bareQuantity, type CelRule, cel, durationWithin, labels, objectName, quantity } from '../kubernetes.js';
+import {
+  bareQuantity,
+  type CelRule,
+  cel,
+  durationWithin,
+  labels,
+  objectName,
+  quantity,
+} from '../kubernetes.js';
 import { affinity } from './affinity.js';
 
 const reservedEnv = Object.values(ENV).flatMap((name) => [name, name + FILE_SUFFIX]);
