@@ -4,6 +4,7 @@
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { KubeObject } from '../runtime/kube-types.js';
+import { podRange } from './component-autoscaler.js';
 import { componentDeployment, componentName, componentSelector, isWorkerDelivered } from './components.js';
 import { LABELS } from './metadata.js';
 import type { Revision } from './revision.js';
@@ -44,7 +45,8 @@ export function isReplacing(
   { metadata }: KubeObject,
   live: readonly KubeObject[],
 ): boolean {
-  if (!stable || !api.spec.components?.worker?.enabled) return false;
+  const { worker } = api.spec.components ?? {};
+  if (!stable || !worker?.enabled || podRange(worker).max === 0) return false;
   const common = componentName(api, 'worker');
   const [before, after] = isWorkerDelivered(api.spec)
     ? [common, workerName(stable)]

@@ -94,7 +94,6 @@ describe('workers of two revisions with the same queue', () => {
       await Promise.all(Array.from({ length: jobs }, (_, n) => runner.enqueue(name, { n })));
       await eventually('all jobs have had their effect', async () => (await total()) === jobs);
       const measured = (100 * (await effects()).canary!) / jobs;
-      if (process.env.PCF_SHOW_FIGURES) console.log(`      measured: ${measured} %`);
       assert.ok(Math.abs(measured - share) <= 10, `${measured} %`);
     });
   }

@@ -96,6 +96,8 @@ describe('workerDeployments', () => {
     assert.ok(isReplacing(api, old.name, common, [common, own]), '2 of 3 are ready');
     assert.ok(!isReplacing(api, old.name, common, [common, named(`${old.name}-worker`, 3)]));
     assert.ok(!isReplacing(api, old.name, named(`${fresh.name}-worker`), [common, own]), 'another revision');
+    const none = pcfApi(withCanary({ replicas: 0 }));
+    assert.ok(!isReplacing(none, old.name, common, [common]), 'no worker replaces them');
     const disabled = pcfApi(withCanary({ canary: { enabled: false } }));
     assert.ok(isReplacing(disabled, old.name, own, [own]));
     assert.ok(!isReplacing(disabled, old.name, own, [own, common]));
