@@ -179,19 +179,25 @@ export const schemaCheckSchema = z.object({
 });
 export type SchemaCheck = z.infer<typeof schemaCheckSchema>;
 
+/** The operator stores them in a status with these bounds. */
+const payloadVersion = z.int().min(0).max(100_000);
+const MAX_QUEUES = 100;
+
 /** Payload versions of a type of job. */
 export const payloadVersionsSchema = z.object({
   /** Version of the jobs that the image queues. */
-  writes: z.number(),
+  writes: payloadVersion,
   /** Oldest version that it can process. */
-  readsFrom: z.number(),
+  readsFrom: payloadVersion,
   /** Newest version that it can process. */
-  readsTo: z.number(),
+  readsTo: payloadVersion,
 });
 export type PayloadVersions = z.infer<typeof payloadVersionsSchema>;
 
 /** By queue. An image that reports none writes and reads version 1. */
-export const jobPayloadsSchema = z.record(z.string(), payloadVersionsSchema);
+export const jobPayloadsSchema = z
+  .record(z.string(), payloadVersionsSchema)
+  .refine((queues) => Object.keys(queues).length <= MAX_QUEUES, `at most ${MAX_QUEUES} queues`);
 export type JobPayloads = z.infer<typeof jobPayloadsSchema>;
 
 /** A contract migration whose drops are hidden, so that `migrate restore` can reverse it. */
@@ -243,8 +249,8 @@ export const migrationReportSchema = z.object({
   backfill: backfillProgressSchema.optional(),
   /** With the phase expand and {@link ENV.schemaCheckWindow}. */
   schemaCheck: schemaCheckSchema.optional(),
-  /** With the phase expand: payload versions of the jobs of the image. */
-  jobs: jobPayloadsSchema.optional(),
+  /** With the phase expand: payload versions of the jobs of the image. Invalid ones count as not reported. */
+  jobs: jobPayloadsSchema.optional().catch(undefined),
   /** What is hidden after the run. */
   hidden: z.array(hiddenMigrationSchema).optional(),
   irreversible: z.array(irreversibleMigrationSchema).optional(),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { migrationReportSchema } from '../../../contract/image.js';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import { unreadableJobs } from '../../../operator/delivery/job-payloads.js';
 import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
@@ -166,6 +167,15 @@ describe('unreadableJobs', () => {
       'new cannot read version 1 of deliver jobs, which old queues',
     ]);
     assert.deepEqual(between(payloads(1, 1), {}), ['new does not process deliver jobs, which old queues']);
+  });
+
+  it('does not use an invalid report, which a status could not store, and accepts the rest of it', () => {
+    const report = { outcome: 'nothing', current: null, applied: [], pending: [], durationMs: 0 };
+    const jobsOf = (jobs: unknown) => migrationReportSchema.parse({ ...report, jobs }).jobs;
+    assert.deepEqual(jobsOf(payloads(2, 1, 2)), payloads(2, 1, 2));
+    const many = Array.from({ length: 101 }, (_, n) => [`q${n}`, payloads(1, 1).deliver]);
+    for (const invalid of [payloads(1.5, 1), payloads(-1, 1), { deliver: [1, 2] }, Object.fromEntries(many)])
+      assert.equal(jobsOf(invalid), undefined, JSON.stringify(invalid).slice(0, 60));
   });
 
   it('treats an image that reports nothing as one of version 1', () => {
