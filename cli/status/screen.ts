@@ -68,14 +68,18 @@ function section(title: string, body: string | undefined): string | undefined {
 function revisions(status: PcfApiStatus): string | undefined {
   const { revisions = [] } = status;
   if (revisions.length === 0) return undefined;
-  const rows = revisions.map(({ name, image, readyReplicas, replicas, weight }) => [
+  const hasWorkers = revisions.some(({ workers }) => workers);
+  const rows = revisions.map(({ name, image, readyReplicas, replicas, weight, workers }) => [
     name,
     roleOf(name, status),
     image,
     `${readyReplicas}/${replicas}`,
     `${bar(weight)} ${weight} %`,
+    ...(hasWorkers
+      ? [workers ? `${workers.readyReplicas}/${workers.replicas} (${workers.share} %)` : '-']
+      : []),
   ]);
-  return table(['NAME', 'ROLE', 'IMAGE', 'READY', 'WEIGHT'], rows, '  ');
+  return table(['NAME', 'ROLE', 'IMAGE', 'READY', 'WEIGHT', ...(hasWorkers ? ['WORKERS'] : [])], rows, '  ');
 }
 
 function traffic({ traffic: seen, updateRevision, step }: PcfApiStatus): string | undefined {

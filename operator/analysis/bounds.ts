@@ -131,9 +131,9 @@ function sameSeries(one: Sample, other: Sample): boolean {
 
 /** `GetDeployments`, or `code=500,method=GET`. */
 function seriesName({ labels }: Sample): string {
-  const { operation, ...rest } = labels;
+  const { operation, queue, ...rest } = labels;
   const others = Object.entries(rest).map(([label, value]) => `${label}=${value}`);
-  return [...(operation ? [operation] : []), ...others].join(',');
+  return [...(operation ? [operation] : []), ...(queue ? [queue] : []), ...others].join(',');
 }
 
 /** Rank from 0 (worst) to 1 (best), for all numbers including infinities. */

@@ -9,7 +9,6 @@ import { recordProgress } from './progress-deadline.js';
 import { isMigrated, viewOf } from './revision-view.js';
 import { belowFloorMessage, pendingContracts } from './rollback-floor.js';
 import { effectiveShare, shareOf } from './route-share.js';
-import { schemaBlock } from './schema-check.js';
 import {
   adoptStrategy,
   advanceStep,
@@ -18,6 +17,7 @@ import {
   promotionWaitsFor,
   requestedWeight,
 } from './steps.js';
+import { weightBlock } from './weight-block.js';
 import { limitWeightByWindow, windowFor } from './window-hold.js';
 
 export interface Advance {
@@ -62,7 +62,7 @@ function withWindow(context: DeliveryContext): DeliveryContext {
 }
 
 function continueDelivery(context: DeliveryContext): Advance {
-  if (schemaBlock(context)) return holdWithoutTraffic(context);
+  if (weightBlock(context)) return holdWithoutTraffic(context);
   const { position, decisions } = advanceStep(context);
   const atStep = withPosition(context, position);
   const weighted = withPosition(atStep, { ...position, weight: desiredWeight(atStep) });
@@ -134,7 +134,7 @@ export function startDelivery(context: DeliveryContext): Advance {
     ...(rerunMigrations ? { rerunMigrations } : {}),
   });
   const limited = withPosition(started, limitWeightByWindow(started, requestedWeight(started)));
-  const weight = schemaBlock(limited) ? 0 : desiredWeight(limited);
+  const weight = weightBlock(limited) ? 0 : desiredWeight(limited);
   const weighted = withPosition(limited, { ...limited.position, weight });
   return { position: recordProgress(weighted), decisions: startDecisions(before, target, undo) };
 }

@@ -62,5 +62,12 @@ export interface DeliverySpec {
   schemaCheck?: { mode: 'Block' | 'Warn' | 'Off'; ignoreClients: readonly string[] };
   /** Manual promotions are announced; their approval links expire after this time. In milliseconds; undefined: no links. */
   announceApprovals?: { linksExpireAfterMs?: number };
+  /** The worker is part of the delivery; undefined: it stays on the stable revision until the promotion. */
+  workers?: {
+    /** Workers of both revisions together. */
+    replicas: number;
+    /** Weight from which the new revision has workers, in percent. */
+    minWeight: number;
+  };
   requests: Requests;
 }

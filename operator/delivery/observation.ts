@@ -1,5 +1,6 @@
 /** The input of the planner: revisions, their pods and migrations, and the route. Plain data: no clock, no Kubernetes objects. */
 import type { Reason } from '../api/v1alpha1/reasons.js';
+import type { JobPayloads } from '../api/v1alpha1/status/job-payloads.js';
 import type { RecordedSchemaCheck } from '../api/v1alpha1/status/schema-check.js';
 import type { BackfillStatus, DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
 import type { GateView } from './windows/gate.js';
@@ -90,6 +91,14 @@ export interface RevisionView {
   contract?: ContractView;
   /** Breaking changes of its GraphQL schema that clients use, as its expand reported; undefined without a report. */
   schemaCheck?: RecordedSchemaCheck;
+  /** Payload versions of the jobs of its image, as its expand reported; undefined without a report. */
+  jobs?: JobPayloads;
+  /** Its workers, if the worker is part of the delivery. */
+  workers?: {
+    /** Desired pods of its Deployment. */
+    replicas: number;
+    ready: number;
+  };
   /** Number of its record. */
   number?: number;
   image?: string;

@@ -1,11 +1,12 @@
 /** The progress deadline: the longest time for which pods of a delivery may make no progress. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { DeliveryContext } from './context.js';
+import type { RevisionView } from './observation.js';
 import { isMigrated } from './revision-view.js';
 
 /** The message for an expired progress deadline. */
 export function deadlineMessage({ canary, spec: { progressDeadlineMs } }: DeliveryContext): string {
-  const { ready, replicas } = canary!;
+  const { ready, replicas } = allPods(canary!);
   return `no progress for ${progressDeadlineMs / 1000} s: ${ready} of ${replicas} pods are ready`;
 }
 
@@ -18,7 +19,8 @@ export function deadlineLeftMs({
   now,
 }: DeliveryContext): number | undefined {
   if (!canary || !progress || paused || !observation.startable) return undefined;
-  if (!isMigrated(canary) || canary.replicas === 0 || canary.ready >= canary.replicas) return undefined;
+  const { ready, replicas } = allPods(canary);
+  if (!isMigrated(canary) || replicas === 0 || ready >= replicas) return undefined;
   return Math.min(progressDeadlineMs, Date.parse(progress.at) + progressDeadlineMs - now);
 }
 
@@ -42,7 +44,8 @@ export function recordProgress({
 }: DeliveryContext): DeliveryPosition {
   if (!canary) return position;
   const at = new Date(now).toISOString();
-  const { ready, replicas, migration } = canary;
+  const { migration } = canary;
+  const { ready, replicas } = allPods(canary);
   const { readySince, ...before } = position;
   const unchanged = ready < replicas ? before : { ...before, readySince: readySince ?? at };
   const stretch: Stretch = { migration, step: position.step ?? 0, paused, startable };
@@ -57,6 +60,11 @@ export function recordProgress({
     at,
   };
   return { ...unchanged, progress };
+}
+
+/** The pods of the API and the workers. */
+function allPods({ ready, replicas, workers }: RevisionView): Pick<Progress, 'replicas' | 'ready'> {
+  return { ready: ready + (workers?.ready ?? 0), replicas: replicas + (workers?.replicas ?? 0) };
 }
 
 /** The maximum of desired and of ready pods in the stretch so far. */

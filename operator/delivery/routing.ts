@@ -5,9 +5,9 @@ import type { DeliveryPlan } from './delivery-plan.js';
 import { heldWeight } from './held-step.js';
 import type { RevisionView, RouteView } from './observation.js';
 import { ALL_REVISIONS, effectiveShare, serviceRevision, shareOf, withPodShares } from './route-share.js';
-import { schemaBlock, schemaMessage } from './schema-check.js';
 import { requestedWeight } from './steps.js';
 import { capacityShare, type LimitedWeight, limitWeight, mayStableShrink, podsForTraffic } from './weight.js';
+import { weightBlock } from './weight-block.js';
 
 type Share = readonly [revision: string, percent: number];
 
@@ -24,9 +24,9 @@ export function planRoute(context: DeliveryContext): Routing {
   const { weight = 100, scale } = position;
   const routed = shareOf(observation.route, canary.name);
   const limited = withoutOthers(context, limitWeight(weight, stable, canary, spec, routed, scale));
-  const block = schemaBlock(context);
+  const block = weightBlock(context);
   if (block && limited.weight === 0) {
-    return routeBetween(context, requestedWeight(context), { weight: 0, reason: schemaMessage(block) });
+    return routeBetween(context, requestedWeight(context), { weight: 0, reason: block.message });
   }
   const held = heldWeight(context);
   if (!held) return routeBetween(context, weight, limited);

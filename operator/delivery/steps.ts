@@ -11,10 +11,11 @@ import {
   recordWait,
   withoutWait,
 } from './manual-promotion.js';
+import { pendingWorkers } from './planned-workers.js';
 import { fullId } from './request-ids.js';
 import { effectiveShare, shareOf } from './route-share.js';
-import { schemaBlock } from './schema-check.js';
 import { capacityShare, replicaShares } from './weight.js';
+import { weightBlock } from './weight-block.js';
 import { windowFor } from './window-hold.js';
 
 /** The weight to reach now: the requested one, limited while a window is closed. */
@@ -162,7 +163,7 @@ function promotionVerdict(context: DeliveryContext): string | undefined {
 
 /** What the promotion waits for once the new revision has the whole traffic; undefined if it can be promoted. */
 export function promotionWaitsFor(context: DeliveryContext): string | undefined {
-  return promotionVerdict(context) ?? windowFor(context, 'Promotion');
+  return promotionVerdict(context) ?? pendingWorkers(context) ?? windowFor(context, 'Promotion');
 }
 
 export function hasStepsLeft(context: DeliveryContext): boolean {
@@ -180,9 +181,6 @@ function isFullPromotionRequested({ position, spec: { requests } }: DeliveryCont
   return requests.promote !== undefined && requests.promote === fullId(position);
 }
 
-const SCHEMA_APPROVAL =
-  'approval of its schema, which clients use: kubectl pcf schema approve --reason "..."';
-
 /** The step for the status, and when to plan again. */
 export function stepView(context: DeliveryContext): { step?: StepView; wakeMs?: number } {
   const { canary, stable, observation, position, recorded, spec } = context;
@@ -190,7 +188,8 @@ export function stepView(context: DeliveryContext): { step?: StepView; wakeMs?: 
   const of = spec.stages.length;
   if (!canary || of === 0 || !stable || position.undo) return {};
   const base = { index, of, weight: requestedWeight(context), ...(since ? { since } : {}) };
-  if (schemaBlock(context)) return { step: { ...base, waitingFor: SCHEMA_APPROVAL } };
+  const block = weightBlock(context);
+  if (block) return { step: { ...base, waitingFor: block.waitingFor } };
   if (!areStepsEffective(context)) {
     const waitingFor = `canaryWeight ${spec.canaryWeight} to be removed from spec: it overrides the steps`;
     return { step: { ...base, waitingFor } };

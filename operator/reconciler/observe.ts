@@ -6,7 +6,7 @@ import { latestContract } from '../delivery/recorded-position.js';
 import type { LiveReports } from '../migrations/job-view.js';
 import { runsOf } from '../migrations/live-reports.js';
 import { type MigrationView, migrationView } from '../migrations/migration-view.js';
-import { EXTRA_COMPONENTS } from '../resources/components.js';
+import { EXTRA_COMPONENTS, isWorkerDelivered } from '../resources/components.js';
 import {
   BACKUP_KINDS,
   BackendTlsPolicyKind,
@@ -22,6 +22,7 @@ import { readRecord } from '../resources/position-record.js';
 import type { Revision } from '../resources/revision.js';
 import { withStableScaling } from '../resources/revision-scaling.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
+import { workerName } from '../resources/worker-deployments.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { keySourceOf } from '../signing-keys/source.js';
 import { unsupportedFeatures } from '../traffic/gateway-features.js';
@@ -42,6 +43,7 @@ import {
   podFailure,
   podTrouble,
   readiness,
+  readyWorkers,
 } from './pod-state.js';
 import { routeTrouble } from './route-trouble.js';
 import { missingSecrets, secretsHash } from './secret-digests.js';
@@ -88,7 +90,11 @@ export function observe(
       number: revisions.get(name)!.number,
       image: revisions.get(name)!.image,
       record: records.get(name),
-      failure: migrationFailure(migrations.get(name), pods) ?? podFailure(name, pods),
+      failure:
+        migrationFailure(migrations.get(name), pods) ??
+        podFailure(name, pods) ??
+        workerFailure(api, name, pods),
+      workers: workersOf(api, name, caches, pods),
       ...migrationOf(migrations.get(name)!),
     };
   });
@@ -148,6 +154,25 @@ export function readRoute(
   );
 }
 
+/** Undefined if the worker is not part of the delivery. */
+function workersOf(
+  api: PcfApi,
+  revision: string,
+  caches: Pick<ClusterView, 'get'>,
+  pods: readonly Pod[],
+): RevisionView['workers'] {
+  if (!isWorkerDelivered(api.spec)) return undefined;
+  const deployment = caches.get(DeploymentKind, api, workerName(revision)) as
+    | { spec?: { replicas?: number } }
+    | undefined;
+  return { replicas: deployment?.spec?.replicas ?? 0, ready: readyWorkers(revision, pods) };
+}
+
+/** A worker that runs only after the promotion does not fail the delivery. */
+function workerFailure({ spec }: PcfApi, revision: string, pods: readonly Pod[]): Failure | undefined {
+  return isWorkerDelivered(spec) ? podFailure(revision, pods, 'worker') : undefined;
+}
+
 /** Whether a revision receives requests, including those by a route of another provider. */
 function isServing(name: string, position: DeliveryPosition, route: RouteView | undefined): boolean {
   const { stable, update, firstTrafficAt } = position;
@@ -205,10 +230,10 @@ function withContractTrouble(
 /** The part that the planner reads. */
 function migrationOf(view: MigrationView) {
   const { state: migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress } = view;
-  const { contract, failedMigrations, lastMigration, schemaCheck } = view;
+  const { contract, failedMigrations, lastMigration, schemaCheck, jobs } = view;
   return {
     ...{ migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress },
-    ...{ contract, failedMigrations, lastMigration, schemaCheck },
+    ...{ contract, failedMigrations, lastMigration, schemaCheck, jobs },
   };
 }
 

@@ -5,6 +5,8 @@ import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { schemaCheckOf } from '../api/v1alpha1/spec/schema-check.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { DeliverySpec, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
+import { podRange } from '../resources/component-autoscaler.js';
+import { isWorkerDelivered } from '../resources/components.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import { stickyCookie } from '../traffic/sticky-rules.js';
 
@@ -52,6 +54,7 @@ export function deliverySpecOf(api: PcfApi, router: TrafficRouter, hasApprovalLi
     },
     ...announcedApprovals(spec, hasApprovalLinks),
     schemaCheck: schemaCheckOf(spec),
+    ...workerCanary(spec),
     approval: spec.migrations?.mode === 'Manual',
     contractDelayMs:
       spec.migrations?.mode === 'Disabled'
@@ -73,6 +76,12 @@ function announcedApprovals(
   if (!isAnnounced) return {};
   const linksExpireAfterMs = approvalLinks && hasLinks ? durationMs(approvalLinks.expiresAfter) : undefined;
   return { announceApprovals: { ...(linksExpireAfterMs === undefined ? {} : { linksExpireAfterMs }) } };
+}
+
+function workerCanary({ components }: PcfApiSpec): Pick<DeliverySpec, 'workers'> {
+  const { worker } = components ?? {};
+  if (!worker || !isWorkerDelivered({ components })) return {};
+  return { workers: { replicas: podRange(worker).max, minWeight: worker.canary?.minWeight ?? 1 } };
 }
 
 /** The steps of the strategy, before 100. */

@@ -64,6 +64,7 @@ const rules: readonly SummaryRule[] = [
   hostsShadowed,
   stableNotReady,
   schemaInUse,
+  jobsIncompatible,
   windowClosed,
   weightLimited,
   routeNotVerified,
@@ -308,6 +309,18 @@ function schemaInUse({ observed, plan, since }: SummaryInput): Summary | undefin
     phase: 'Canary',
     reason: 'SchemaInUse',
     message: `the weight of ${found.revision} stays at 0${since('SchemaInUse')}: ${schemaMessage(found)}; to deliver it anyway: kubectl pcf schema approve ${observed.api.metadata.name} --reason "..."`,
+    verdict: 'InProgress',
+  };
+}
+
+/** As with {@link schemaInUse}; the way out is another image, or a worker that switches at the promotion. */
+function jobsIncompatible({ plan, since }: SummaryInput): Summary | undefined {
+  const { jobsIncompatible: message, position } = plan;
+  if (!message) return undefined;
+  return {
+    phase: 'Canary',
+    reason: 'JobsIncompatible',
+    message: `the weight of ${position.update} stays at 0${since('JobsIncompatible')}: ${message}; deliver an image that reads both versions first, or disable components.worker.canary`,
     verdict: 'InProgress',
   };
 }

@@ -4,22 +4,26 @@
  */
 import { fullReplicas, horizontalScaling } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { podRange } from './component-autoscaler.js';
+import { type ComponentSpec, podRange } from './component-autoscaler.js';
 
 /** Connections of a migration Job: one for statements, one for the advisory lock. */
 const FOR_MIGRATIONS = 2;
 /** Pods that a rollout of the worker or the login adds. */
 export const COMPONENT_SURGE = 1;
+
+/** Both revisions have all workers while the second one is promoted at once. */
+function mostOfComponent(component: Partial<ComponentSpec> | undefined): number {
+  const { max } = podRange(component);
+  if (!component?.enabled || max === 0) return 0;
+  return (component.canary?.enabled ? 2 : 1) * max + COMPONENT_SURGE;
+}
 /** A pod needs one connection for statements, and one to monitor the database. */
 export const LEAST_PER_POD = 2;
 
 export function mostPods(api: PcfApi): number {
   const full = Math.max(fullReplicas(api.spec), horizontalScaling(api)?.maxReplicas ?? 0);
   const { worker, auth } = api.spec.components ?? {};
-  const others = [worker, auth].map((component) => {
-    const { max } = podRange(component);
-    return component?.enabled && max > 0 ? max + COMPONENT_SURGE : 0;
-  });
+  const others = [worker, auth].map(mostOfComponent);
   return others.reduce((sum, replicas) => sum + replicas, 2 * full);
 }
 

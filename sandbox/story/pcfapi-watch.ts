@@ -38,7 +38,13 @@ export interface PcfApiView extends KubeObject {
       message: string;
       observedGeneration?: number;
     }[];
-    revisions?: { name: string; replicas: number; readyReplicas: number; weight: number }[];
+    revisions?: {
+      name: string;
+      replicas: number;
+      readyReplicas: number;
+      weight: number;
+      workers?: { share: number };
+    }[];
     history?: { revision: string; outcome: string; reason?: string; by?: string; firstTrafficAt?: string }[];
     failed?: { revision: string; reason: string; message: string; at: string };
     delivery?: { failed?: { revision: string; reason: string } };

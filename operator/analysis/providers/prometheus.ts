@@ -175,7 +175,18 @@ function scalar([, text]: [number, string] = [0, 'NaN']): number {
   return Number(text.replace('Inf', 'Infinity'));
 }
 
-function noRequests({ successRate, latency, burnRate }: Request['metric']['spec']): string {
+function noRequests({
+  successRate,
+  latency,
+  burnRate,
+  jobFailureRate,
+  jobDuration,
+}: Request['metric']['spec']): string {
+  const jobs = jobFailureRate ?? jobDuration;
+  if (jobs) {
+    const of = jobs.queue ? ` of ${jobs.queue}` : '';
+    return `no data, or fewer than ${jobs.minJobs} attempts at jobs${of} in ${jobs.window}`;
+  }
   const short = burnRate && { ...burnRate, window: BURN_RATES[burnRate.preset].short };
   const asked = successRate ?? latency ?? short;
   const what = asked?.operation ? ` of ${asked.operation}` : '';

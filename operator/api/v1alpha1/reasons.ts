@@ -11,6 +11,7 @@ export const REASONS = {
   WindowClosed: 'a closed window, or a freeze, holds the next step of the delivery',
   ApprovalNeeded: 'the planned migrations wait for an approval',
   SchemaInUse: 'clients use what the new GraphQL schema breaks',
+  JobsIncompatible: "workers of two revisions cannot process each other's jobs",
   NotStarted: 'the delivery is about to start',
   Migrating: 'the migration Jobs of the new revision run',
   Deleting: 'the PcfApi is being deleted',

@@ -159,6 +159,12 @@ export const pcfApiSpec = z
         fieldPath: '.components.worker',
       },
       {
+        rule: '!has(self.strategy) || !has(self.strategy.canary) || !has(self.strategy.canary.analysis) || self.strategy.canary.analysis.metrics.all(m, !has(m.jobFailureRate) && !has(m.jobDuration)) || (has(self.components) && has(self.components.worker) && self.components.worker.enabled && has(self.components.worker.canary) && self.components.worker.canary.enabled)',
+        message:
+          'jobFailureRate and jobDuration need components.worker.canary.enabled: otherwise the new revision has no worker before its promotion',
+        fieldPath: '.strategy.canary.analysis',
+      },
+      {
         rule: '!has(self.components) || !has(self.components.auth) || !self.components.auth.enabled || has(self.auth)',
         message: 'components.auth needs auth.jwtSecretRef: it is the signing key of tokens',
         fieldPath: '.components.auth',

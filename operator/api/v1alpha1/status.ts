@@ -4,6 +4,7 @@ import { condition, longText, shortText, time } from './kubernetes.js';
 import { analysisStatus } from './status/analysis.js';
 import { authStatus } from './status/auth.js';
 import { autoscalingStatus } from './status/autoscaling.js';
+import { jobPayloads } from './status/job-payloads.js';
 import { recordedSchemaCheck, schemaCheckStatus } from './status/schema-check.js';
 import { windowsStatus } from './status/windows.js';
 
@@ -166,6 +167,14 @@ const revisionStatus = z.strictObject({
   replicas: count('Desired number of pods.'),
   readyReplicas: count('Number of pods that can receive traffic.'),
   weight: percent('Weight of the revision in the route, in percent.'),
+  workers: z
+    .strictObject({
+      replicas: count('Desired number of its workers.'),
+      readyReplicas: count('Number of its workers that are ready.'),
+      share: percent('Share of the ready workers, and so of the jobs, in percent.'),
+    })
+    .optional()
+    .meta({ description: 'Workers of the revision, with `components.worker.canary`.' }),
 });
 
 const failedDelivery = z.strictObject({
@@ -277,6 +286,9 @@ const deliveryPosition = z.strictObject({
         schemaCheck: recordedSchemaCheck.optional().meta({
           description: 'Breaking changes of its GraphQL schema that clients used when it was checked.',
         }),
+        jobs: jobPayloads
+          .optional()
+          .meta({ description: 'Payload versions of the jobs of its image, by queue.', maxProperties: 100 }),
       }),
     )
     .max(MAX_REVISIONS)

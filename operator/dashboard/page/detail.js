@@ -200,7 +200,7 @@ function revisionsView({ revisions }) {
   return h('div', { class: 'revisions' }, revisions.map(revisionView));
 }
 
-function revisionView({ name, role, image, replicas, readyReplicas, weight, pods }) {
+function revisionView({ name, role, image, replicas, readyReplicas, weight, workers, pods }) {
   const troubles = [...new Set(pods.map(({ trouble }) => trouble).filter(Boolean))];
   const missing = Math.max(0, replicas - pods.length);
   return h(
@@ -234,8 +234,14 @@ function revisionView({ name, role, image, replicas, readyReplicas, weight, pods
       ),
     ),
     h('span', { class: 'muted' }, `${readyReplicas} of ${replicas} ready`),
+    workers && h('span', { class: 'muted' }, workersText(workers)),
     troubles.map((trouble) => h('p', { class: 'trouble' }, `! ${trouble}`)),
   );
+}
+
+/** Only with a canary of the worker. */
+function workersText({ readyReplicas, replicas, share }) {
+  return `${readyReplicas} of ${replicas} workers ready, ${share} % of the jobs`;
 }
 
 /** WeightChart draws the canvas. */

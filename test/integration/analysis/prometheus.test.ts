@@ -179,6 +179,46 @@ describe('PrometheusProvider with a real Prometheus', () => {
     });
   });
 
+  describe('jobs of the workers', () => {
+    it('fail the canary by the rate of failed attempts, compared with the stable revision', async () => {
+      const stable = await revision((it) => {
+        it.jobs(99);
+        it.jobs(1, 'webhook-delivery', { failed: true });
+      });
+      const canary = await revision((it) => {
+        it.jobs(40);
+        it.jobs(10, 'webhook-delivery', { failed: true });
+        it.jobs(50, 'retention');
+      });
+      const metric = { jobFailureRate: {}, compareWithStable: { absolute: 0.02 } };
+      const measured = await measure(metric, canary.name, stable.name);
+      assert.deepEqual([measured.outcome, measured.value, measured.stableValue], ['Failure', '0.1', '0.01']);
+      assert.deepEqual(await measure({ jobFailureRate: { perQueue: true }, max: 0.15 }, canary.name), {
+        outcome: 'Failure',
+        value: '0.2',
+        detail: 'webhook-delivery 0.2 is more than 0.15',
+      });
+      const one = { jobFailureRate: { queue: 'retention' }, max: 0 };
+      assert.equal((await measure(one, canary.name)).outcome, 'Success');
+    });
+
+    it('are measured by their duration, and are inconclusive below minJobs', async () => {
+      const { name } = await revision((it) => {
+        it.jobs(90, 'webhook-delivery', { seconds: 0.02 });
+        it.jobs(10, 'webhook-delivery', { seconds: 4 });
+      });
+      const slow = await measure({ jobDuration: { percentile: 99 }, max: 1 }, name);
+      assert.equal(slow.outcome, 'Failure');
+      assert.ok(Number(slow.value) > 1 && Number(slow.value) <= 5, slow.value);
+      assert.equal((await measure({ jobDuration: { percentile: 50 }, max: 1 }, name)).outcome, 'Success');
+      const few = { jobDuration: { minJobs: 101, queue: 'webhook-delivery' }, max: 1 };
+      assert.deepEqual(await measure(few, name), {
+        outcome: 'Inconclusive',
+        detail: 'no data, or fewer than 101 attempts at jobs of webhook-delivery in 2m',
+      });
+    });
+  });
+
   describe('latency', () => {
     it('reads the percentile from the histogram, and per operation with perOperation', async () => {
       const { name } = await revision((it) => {

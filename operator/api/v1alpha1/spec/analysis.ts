@@ -145,6 +145,39 @@ const burnRate = z
   .meta(cel(oneOperation));
 export type BurnRate = z.output<typeof burnRate>;
 
+const jobs = {
+  queue: z
+    .string()
+    .min(1)
+    .max(100)
+    .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/)
+    .optional()
+    .meta({ description: 'Queue, such as `webhook-delivery`. Unset: all queues together.' }),
+  perQueue: z.boolean().default(false).meta({
+    description: 'Measures each queue separately. The worst value counts, and the message names its queue.',
+  }),
+  window: durationWithin('1s', '24h').default('2m').meta({
+    description: 'Time range of the query. At least four times the scrape interval of Prometheus.',
+  }),
+  minJobs: z.int().min(1).max(1_000_000).default(10).meta({
+    description: 'Minimum number of attempts in the window. With fewer, the measurement is inconclusive.',
+    format: 'int32',
+  }),
+};
+const oneQueue = {
+  rule: '!self.perQueue || !has(self.queue)',
+  message: 'perQueue measures every queue: omit queue',
+};
+
+const jobFailureRate = z.strictObject(jobs).meta(cel(oneQueue));
+const jobDuration = z
+  .strictObject({
+    percentile: z.number().min(1).max(99.99).default(99).meta({ description: 'Percentile of the duration.' }),
+    ...jobs,
+  })
+  .meta(cel(oneQueue));
+export type JobMetric = z.output<typeof jobFailureRate>;
+
 const webhook = z
   .strictObject({
     ...httpTarget,
@@ -179,7 +212,7 @@ const comparison = z
   .strictObject({
     better: z.enum(['Higher', 'Lower']).optional().meta({
       description:
-        'Whether higher or lower values are better. Default for successRate: Higher; for latency: Lower.',
+        'Whether higher or lower values are better. Default for successRate: Higher; for latency, jobFailureRate and jobDuration: Lower.',
     }),
     absolute: figure.min(0).optional().meta({
       description: 'Allowed difference to the stable revision, in the unit of the metric.',
@@ -214,7 +247,10 @@ const sequential = z.strictObject({
 export type SequentialTest = z.output<typeof sequential>;
 
 /** The opposite direction inverts the verdict: the worse revision would be promoted. */
-function betterIs(kind: 'successRate' | 'latency', direction: 'Higher' | 'Lower'): CelRule {
+function betterIs(
+  kind: 'successRate' | 'latency' | 'jobFailureRate' | 'jobDuration',
+  direction: 'Higher' | 'Lower',
+): CelRule {
   const better = 'self.compareWithStable.better';
   return {
     rule: `!has(self.${kind}) || !has(self.compareWithStable) || !has(${better}) || ${better} == '${direction}'`,
@@ -238,6 +274,14 @@ const metric = z
     burnRate: burnRate.optional().meta({
       description:
         'Burn rate of the error budget, from the metrics of the API: 1 uses up the budget exactly. The smaller rate of two windows counts, and a rate above that of the preset fails. A new revision has no older requests, so its windows start with it.',
+    }),
+    jobFailureRate: jobFailureRate.optional().meta({
+      description:
+        'Share of attempts at background jobs that failed, from 0 to 1, from the metrics of the workers. Needs `components.worker.canary`.',
+    }),
+    jobDuration: jobDuration.optional().meta({
+      description:
+        'Duration of attempts at background jobs in seconds, from the histogram of the workers. Its last bucket ends at 60, which is the largest value. Needs `components.worker.canary`.',
     }),
     query: z
       .string()
@@ -267,8 +311,9 @@ const metric = z
   .meta(
     cel(
       {
-        rule: '[has(self.successRate), has(self.latency), has(self.burnRate), has(self.query), has(self.webhook), has(self.job)].filter(given, given).size() == 1',
-        message: 'give exactly one of successRate, latency, burnRate, query, webhook and job',
+        rule: '[has(self.successRate), has(self.latency), has(self.burnRate), has(self.jobFailureRate), has(self.jobDuration), has(self.query), has(self.webhook), has(self.job)].filter(given, given).size() == 1',
+        message:
+          'give exactly one of successRate, latency, burnRate, jobFailureRate, jobDuration, query, webhook and job',
       },
       {
         rule: 'has(self.webhook) || has(self.job) || has(self.burnRate) || has(self.min) || has(self.max) || has(self.compareWithStable) || has(self.sequential)',
@@ -299,8 +344,8 @@ const metric = z
         message: 'min and max do not apply to burnRate: its preset has the bound',
       },
       {
-        rule: '!has(self.compareWithStable) || has(self.successRate) || has(self.latency) || has(self.query)',
-        message: 'compareWithStable needs successRate, latency or query',
+        rule: '!has(self.compareWithStable) || (!has(self.webhook) && !has(self.job) && !has(self.burnRate))',
+        message: 'compareWithStable needs successRate, latency, jobFailureRate, jobDuration or query',
       },
       {
         rule: '!has(self.compareWithStable) || !has(self.query) || (has(self.compareWithStable.better) && self.query.contains("{{revision}}"))',
@@ -309,6 +354,8 @@ const metric = z
       },
       betterIs('successRate', 'Higher'),
       betterIs('latency', 'Lower'),
+      betterIs('jobFailureRate', 'Lower'),
+      betterIs('jobDuration', 'Lower'),
       {
         rule: `!has(self.query) || !self.query${PLACEHOLDERS.map((it) => `.replace('${it}', '')`).join('')}.contains('{{')`,
         message: `query contains an unknown placeholder; known are ${PLACEHOLDERS.join(', ')}`,
@@ -324,6 +371,11 @@ const metric = z
         message: 'a success rate is between 0 and 1: 99 % is 0.99',
         fieldPath: '.min',
       },
+      {
+        rule: '!has(self.jobFailureRate) || ((!has(self.min) || (self.min >= 0.0 && self.min <= 1.0)) && (!has(self.max) || (self.max >= 0.0 && self.max <= 1.0)))',
+        message: 'a failure rate is between 0 and 1: 1 % is 0.01',
+        fieldPath: '.max',
+      },
     ),
   );
 export type MetricSpec = z.output<typeof metric>;
@@ -335,9 +387,10 @@ export const analysis = z
     count: count.default(3),
     failureLimit: failureLimit.default(0),
     inconclusiveLimit: inconclusiveLimit.default(3),
-    prometheus: prometheus
-      .optional()
-      .meta({ description: 'Prometheus server for successRate, latency, burnRate and query.' }),
+    prometheus: prometheus.optional().meta({
+      description:
+        'Prometheus server for successRate, latency, burnRate, jobFailureRate, jobDuration and query.',
+    }),
     metrics: z
       .array(metric)
       .min(1)
@@ -351,12 +404,21 @@ export const analysis = z
   })
   .meta(
     cel({
-      rule: 'has(self.prometheus) || self.metrics.all(m, !has(m.successRate) && !has(m.latency) && !has(m.burnRate) && !has(m.query))',
-      message: 'prometheus is required for successRate, latency, burnRate and query',
+      rule: 'has(self.prometheus) || self.metrics.all(m, has(m.webhook) || has(m.job))',
+      message:
+        'prometheus is required for successRate, latency, burnRate, jobFailureRate, jobDuration and query',
       fieldPath: '.prometheus',
     }),
   );
 export type AnalysisSpec = z.output<typeof analysis>;
+
+/** Rule for an analysis before the traffic is switched: the new revision has no worker yet. */
+export const noJobMetrics = {
+  rule: '!has(self.analysis) || self.analysis.metrics.all(m, !has(m.jobFailureRate) && !has(m.jobDuration))',
+  message:
+    'jobFailureRate and jobDuration need the strategy Canary: with BlueGreen the new revision has no worker before the switch',
+  fieldPath: '.analysis',
+};
 
 /** Metrics of a step. */
 export const stepAnalysis = z.array(dnsLabel).max(16).optional().meta({

@@ -1,7 +1,13 @@
 /** Delivery strategies. */
 import { z } from 'zod';
 import { cel, duration, durationWithin } from '../kubernetes.js';
-import { analysis, sequentialNeedsTraffic, stepAnalysis, stepsNameMetrics } from './analysis.js';
+import {
+  analysis,
+  noJobMetrics,
+  sequentialNeedsTraffic,
+  stepAnalysis,
+  stepsNameMetrics,
+} from './analysis.js';
 
 const countOrPercent = z
   .union([z.int().min(0).max(1000), z.string().max(5)])
@@ -120,7 +126,7 @@ const blueGreen = z
     }),
   })
   .meta(
-    cel({
+    cel(noJobMetrics, {
       rule: '!has(self.analysis) || self.analysis.metrics.all(m, !has(m.sequential))',
       message: 'sequential compares requests that are split between two revisions: use the strategy Canary',
       fieldPath: '.analysis',
