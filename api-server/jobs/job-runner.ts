@@ -86,8 +86,9 @@ export class JobRunner {
   }
 
   /**
-   * Stops taking jobs and waits for the active ones. Jobs that do not finish within `timeoutMs` are
-   * aborted and returned to their queue; another worker runs them again. Without Redis and without active jobs it waits three seconds.
+   * Stops taking jobs and waits for the active ones. Jobs that do not finish within `timeoutMs` are aborted and
+   * returned to their queue; another worker runs them again. Without Redis and without active jobs it waits three
+   * seconds.
    */
   async close(timeoutMs: number): Promise<void> {
     const closed = Promise.all(this.#workers.map((worker) => worker.close())).then(() => undefined);
