@@ -353,7 +353,7 @@ describe('analysis on a real control plane', () => {
       [
         'a metric without a source',
         withMetric({ min: 1 }),
-        /exactly one of successRate, latency, burnRate, query, webhook and job/,
+        /exactly one of successRate, latency, burnRate, jobFailureRate, jobDuration, query, webhook and job/,
       ],
       [
         'a metric with two sources',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { JOB_PAYLOADS } from '../../../api-server/jobs/payload-versions.js';
 import { knownMigrations } from '../../../api-server/migrations/engine/known-migrations.js';
 import {
   EXIT,
@@ -63,6 +64,7 @@ describe('api-server migrate', () => {
       pending: [],
       backfills: [],
       contracts: [],
+      jobs: JOB_PAYLOADS,
       phases: ['expand', 'backfill'],
     });
     assert.ok(durationMs > 0);
