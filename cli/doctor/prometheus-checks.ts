@@ -79,15 +79,17 @@ export function alertFinding({ metadata }: PcfApi, rules: readonly AlertRule[]):
       remedy: 'apply the rules of this version of deploy/alerts',
     };
   const firing = ours.filter(({ alerts = [] }) =>
-    alerts.some(
-      ({ labels, state }) =>
-        state === 'firing' && labels.namespace === metadata.namespace && labels.name === metadata.name,
-    ),
+    alerts.some(({ labels, state }) => state === 'firing' && isAbout(metadata, labels)),
   );
   if (firing.length === 0) return { check, outcome: 'ok', message: `${ours.length} are loaded, none fires` };
   const names = firing.map(({ name }) => name);
   const remedy = names.map((name) => `docs/alerts.md#${name.toLowerCase()}`).join(', ');
   return { check, outcome: 'warn', message: `${names.join(', ')} fires`, remedy: `see ${remedy}` };
+}
+
+/** The metrics of the operator have the name of a PcfApi in another label than those of the API. */
+function isAbout({ namespace, name }: PcfApi['metadata'], labels: Record<string, string>): boolean {
+  return labels.namespace === namespace && (labels.name ?? labels.app_kubernetes_io_instance) === name;
 }
 
 /** Compares the stable revision with the newest entry, which is that of an earlier one after a delivery. */
@@ -108,7 +110,7 @@ async function baseline(server: QueryServer, { api }: Subject): Promise<Finding>
   const { outcome, differences } = compareWithBaseline(now, entry);
   const what = revision === entry.revision ? 'recorded' : `of ${entry.revision}`;
   if (outcome === 'ok')
-    return { check, outcome, message: `${describeFigures(now)}; as good as the baseline ${what}` };
+    return { check, outcome, message: `${describeFigures(now)}; not worse than the baseline ${what}` };
   return {
     check,
     outcome,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import {
   BASELINE_ANNOTATION,
@@ -99,6 +100,16 @@ describe('kubectl pcf doctor in Prometheus', () => {
     assert.equal(finding(loaded), 'ok: 1 are loaded, none fires');
     assert.equal(finding(firing('other')), 'ok: 1 are loaded, none fires');
     assert.equal(finding(firing('api')), 'warn: PcfApiFailed fires');
+    // The rules of the API aggregate by these labels.
+    const ofApi = (app_kubernetes_io_instance: string) => ({
+      ...{ name: 'PcfApiDatabaseUnavailable', health: 'ok' },
+      alerts: [{ state: 'firing', labels: { namespace: 'platform', app_kubernetes_io_instance } }],
+    });
+    assert.equal(finding(loaded, ofApi('other')), 'ok: 2 are loaded, none fires');
+    assert.equal(finding(loaded, ofApi('api')), 'warn: PcfApiDatabaseUnavailable fires');
+    const rules = readFileSync('deploy/alerts/pcf.rules.yaml', 'utf8').split('- alert: ');
+    for (const rule of rules.filter((text) => text.startsWith('PcfApi')))
+      assert.match(rule, /by \(namespace, (name|app_kubernetes_io_instance)[,)]/, 'labels that doctor reads');
     const broken = { name: 'PcfApiCrash', health: 'err', lastError: 'unknown function' };
     assert.equal(finding(loaded, broken), 'fail: PcfApiCrash: unknown function');
   });

@@ -319,7 +319,7 @@ spec:
         recorded.problems,
       );
       const same = await pcf(['doctor', '--loki', server.url, ...at]);
-      assert.match(same.out, /✓ +baseline +2 requests\/s, .*; as good as the baseline recorded/);
+      assert.match(same.out, /✓ +baseline +2 requests\/s, .*; not worse than the baseline recorded/);
       assert.match(same.out, /✓ +targets +Prometheus scrapes all 1 pods/);
       assert.match(same.out, /✗ +logs +Loki has no logs of api-\S+ in the last 15m/);
       assert.match(same.out, /✗ +alert rules +Prometheus has not loaded the alert PcfApiFailed/);
