@@ -110,7 +110,7 @@ describe('A PcfApi behind a Gateway whose class lacks a feature', () => {
     caches.gateways!.noteClass(traefik('2', [{ name: 'HTTPRoute' }]));
     const { reason, message, unsupported } = state();
     assert.equal(reason, 'GatewayFeatureUnsupported');
-    assert.match(message, /HTTPRouteRequestPercentageMirror.*no new pod is started since/);
+    assert.match(message, /HTTPRouteRequestPercentageMirror.*no pod of a new revision is started since/);
     assert.ok(unsupported);
 
     // As strings, before Gateway API v1.3.
