@@ -8,6 +8,8 @@ import { summarize } from '../../../operator/reconciler/summary.js';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';
 import { KubeClient } from '../../../operator/runtime/kube-client.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
+import { mayChangeFeatures } from '../../../operator/reconciler/gateway-caches.js';
+import { ResourceEventType } from '../../../operator/runtime/event-types.js';
 import { parentGateways, unsupportedFeatures } from '../../../operator/traffic/gateway-features.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
 
@@ -117,5 +119,13 @@ describe('A PcfApi behind a Gateway whose class lacks a feature', () => {
     caches.gateways!.noteClass(traefik('3', ['HTTPRoute', 'HTTPRouteRequestPercentageMirror']));
     assert.equal(state().unsupported, undefined);
     assert.equal(changes, 3);
+  });
+
+  it('is reconciled when the class or Gateway changes or is deleted, and not when its other status changes', () => {
+    const object = traefik('2', ['HTTPRoute']);
+    const { Modified, Deleted } = ResourceEventType;
+    assert.equal(mayChangeFeatures({ type: Modified, object, old: traefik('1', ['HTTPRoute']) }), false);
+    assert.equal(mayChangeFeatures({ type: Modified, object, old: traefik('1', []) }), true);
+    assert.equal(mayChangeFeatures({ type: Deleted, object, old: object }), true);
   });
 });
