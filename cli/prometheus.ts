@@ -114,7 +114,9 @@ function checkedUrl(text: string): URL {
   if (!url || !['http:', 'https:'].includes(url.protocol))
     throw new CliError('the URL of the server must have the form http://HOST:PORT');
   if (url.username || url.password)
-    throw new CliError('the URL of the server must not contain a user name or password; no credentials are sent');
+    throw new CliError(
+      'the URL of the server must not contain a user name or password; no credentials are sent',
+    );
   return url;
 }
 

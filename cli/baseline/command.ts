@@ -24,7 +24,12 @@ export function baselineCommand(): Command {
     .description('Record the performance of the stable revision, for the comparison by doctor.')
     .argument('<name>', 'a PcfApi')
     .option('--prometheus <url>', 'URL of Prometheus; default: that of the analysis in the spec')
-    .option('--window <seconds>', 'time to measure, until now; at most since the promotion', wholeSeconds, HOUR_SECONDS)
+    .option(
+      '--window <seconds>',
+      'time to measure, until now; at most since the promotion',
+      wholeSeconds,
+      HOUR_SECONDS,
+    )
     .addOption(outputOption())
     .addHelpText(
       'after',

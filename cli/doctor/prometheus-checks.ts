@@ -47,11 +47,7 @@ function upQuery(api: PcfApi): string {
 }
 
 /** `up`: one series per pod that Prometheus scrapes. `pods`: those that run. Exported for tests. */
-export function targetFinding(
-  { metadata }: PcfApi,
-  up: readonly Series[],
-  pods: readonly string[],
-): Finding {
+export function targetFinding({ metadata }: PcfApi, up: readonly Series[], pods: readonly string[]): Finding {
   const check = 'targets';
   if (up.length === 0)
     return {

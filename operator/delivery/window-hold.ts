@@ -15,7 +15,9 @@ export function windowFor(
   revision = context.position.update,
 ): string | undefined {
   const waitingFor = context.observation.gate?.held[step];
-  return waitingFor === undefined || isFirst(context) || isWayBack(context, revision) ? undefined : waitingFor;
+  return waitingFor === undefined || isFirst(context) || isWayBack(context, revision)
+    ? undefined
+    : waitingFor;
 }
 
 /** No other revision serves: a restored cluster must not wait for the end of a freeze. */

@@ -89,7 +89,8 @@ describe('kubectl pcf doctor in Prometheus', () => {
   const up = (pod: string, value: number) => ({ labels: { pod }, value });
 
   it('reports targets that are missing or down', () => {
-    const finding = (...series: ReturnType<typeof up>[]) => outcomeOf(targetFinding(pcfApi(), series, ['a', 'b']));
+    const finding = (...series: ReturnType<typeof up>[]) =>
+      outcomeOf(targetFinding(pcfApi(), series, ['a', 'b']));
     assert.equal(finding(), 'fail: Prometheus scrapes no pod of this PcfApi');
     assert.equal(finding(up('a', 1), up('b', 0)), "fail: Prometheus can't scrape b");
     assert.equal(finding(up('a', 1), up('b', 1)), 'ok: Prometheus scrapes all 2 pods');
@@ -132,7 +133,12 @@ describe('kubectl pcf doctor in Prometheus', () => {
     );
     assert.equal(of('http://prom.obs:80'), 'obs prom http 80');
     assert.equal(of('https://prom.obs.svc.cluster.local'), 'obs prom https 443');
-    for (const url of ['http://127.0.0.1:9090', 'http://localhost:9090', 'https://prometheus.example.com', 'https://example.com'])
+    for (const url of [
+      'http://127.0.0.1:9090',
+      'http://localhost:9090',
+      'https://prometheus.example.com',
+      'https://example.com',
+    ])
       assert.equal(serviceOf(url), undefined, url);
   });
 });
@@ -195,7 +201,10 @@ describe('measure', () => {
     const message = async (values: Record<string, number | undefined>) =>
       missingFigures('api-1', (await measured(values, 86_400)).result as Missing);
     assert.match(await message({ count: 20 }), /has served 20 GraphQL requests in 60m, fewer than 100/);
-    assert.match(await message({ count: 5_000 }), /5000 GraphQL requests in 60m, but Prometheus has no latency/);
+    assert.match(
+      await message({ count: 5_000 }),
+      /5000 GraphQL requests in 60m, but Prometheus has no latency/,
+    );
   });
 
   it('requires a window of whole seconds', () => {

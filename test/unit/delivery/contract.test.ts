@@ -258,7 +258,11 @@ describe('plan, contract migrations', () => {
       const now = soaked + 2 * MAX_BACKUP_AGE_MS;
       return planFor({ revisions, gate, position: { ...position, beforeContractAt } }, now);
     };
-    for (const held of [next('Absent'), next('Disabled'), next('Succeeded', new Date(soaked).toISOString())]) {
+    for (const held of [
+      next('Absent'),
+      next('Disabled'),
+      next('Succeeded', new Date(soaked).toISOString()),
+    ]) {
       assert.equal(held.job, undefined);
       assert.equal(held.contract?.waitingFor, 'the end of the freeze');
     }

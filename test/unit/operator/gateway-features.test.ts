@@ -3,13 +3,13 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { Caches } from '../../../operator/reconciler/caches.js';
+import { mayChangeFeatures } from '../../../operator/reconciler/gateway-caches.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import { summarize } from '../../../operator/reconciler/summary.js';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';
+import { ResourceEventType } from '../../../operator/runtime/event-types.js';
 import { KubeClient } from '../../../operator/runtime/kube-client.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
-import { mayChangeFeatures } from '../../../operator/reconciler/gateway-caches.js';
-import { ResourceEventType } from '../../../operator/runtime/event-types.js';
 import { parentGateways, unsupportedFeatures } from '../../../operator/traffic/gateway-features.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
 
