@@ -71,7 +71,7 @@ export function targetFinding({ metadata }: PcfApi, up: readonly Series[], pods:
     check,
     outcome: 'fail',
     message: `Prometheus ${problems.join(', and ')}`,
-    remedy: `allow port 9090 from its namespace (spec.network.monitoringNamespace), and see: kubectl get pods -n ${metadata.namespace}`,
+    remedy: `let the Prometheus select the pods (spec.monitoring), allow port 9090 from its namespace (spec.network.monitoringNamespace), and see: kubectl get pods -n ${metadata.namespace}`,
   };
 }
 

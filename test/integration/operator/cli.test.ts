@@ -320,7 +320,7 @@ spec:
       );
       const same = await pcf(['doctor', '--loki', server.url, ...at]);
       assert.match(same.out, /✓ +baseline +\S+ requests\/s, .*; not worse than the baseline recorded/);
-      assert.match(same.out, /✓ +targets +Prometheus scrapes all 1 pods/);
+      assert.match(same.out, /✗ +targets +Prometheus has no target for api-\S+/);
       assert.match(same.out, /✗ +logs +Loki has no logs of api-\S+ in the last 15m/);
       assert.match(same.out, /✗ +alert rules +Prometheus has not loaded the alert PcfApiFailed/);
       figures.p99 = 0.4;
