@@ -8,7 +8,7 @@ import { type Finding, firstFinding, type Rule } from './rule-chain.js';
 
 /**
  * Maximum age of the backup when contract starts. Contract starts right after the backup, unless something holds it in
- * between, such as a window that closes: then the backup lacks the writes since.
+ * between, such as `spec.paused`: then writes since then are missing in the backup.
  */
 export const MAX_BACKUP_AGE_MS = 600_000;
 
@@ -97,7 +97,7 @@ export function planContract(given: DeliveryContext): ContractPlan {
 
 /**
  * Records when the hook succeeded. The clock of its controller may differ from that of the operator, so it counts only for
- * the first run: a difference causes one more run, and not one after the other.
+ * the first run: a difference causes at most one additional run.
  */
 function recordHook(
   { beforeContractAt, ...position }: DeliveryPosition,
@@ -159,14 +159,19 @@ function soaking({ soakLeftMs, position, spec }: ContractContext): ContractFindi
   };
 }
 
-/** A contract that has started is completed: a partial one is worse. */
-function windowClosed({
-  observation,
-  position: { stable, contracted },
-}: ContractContext): ContractFinding | undefined {
-  const waitingFor = observation.gate?.held.Contract;
-  const isStarted = contracted?.revision === stable && !contracted?.done;
-  return waitingFor && !isStarted ? { reason: 'WindowClosed', message: waitingFor } : undefined;
+function windowClosed(context: ContractContext): ContractFinding | undefined {
+  const waitingFor = context.observation.gate?.held.Contract;
+  return waitingFor && !hasStarted(context) ? { reason: 'WindowClosed', message: waitingFor } : undefined;
+}
+
+/**
+ * A contract that has started is completed: a partial one is worse. The hook is its start: otherwise contract would
+ * never run if the backup takes longer than the window. A backup that is outdated starts another run, in a window.
+ */
+function hasStarted({ position, contract: { hook }, now }: ContractContext): boolean {
+  const { stable, contracted } = position;
+  if (contracted?.revision === stable && !contracted?.done) return true;
+  return hook === 'Running' || (hook === 'Succeeded' && !isOutdated(position, now));
 }
 
 /** A Job that failed permanently is retried after an approval. */

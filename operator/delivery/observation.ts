@@ -159,6 +159,8 @@ export interface Observation {
   routeAgeMs: number;
   /** Whether everything that a new pod needs exists (its Secrets). */
   startable: boolean;
+  /** Whether the class of a Gateway lacks a feature that the spec requires. */
+  isUnsupported?: boolean;
   /** Undefined without an analysis. */
   analysis?: AnalysisView;
   /** Steps that windows and freezes hold now; undefined without any. */

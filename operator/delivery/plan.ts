@@ -25,6 +25,7 @@ import { retire } from './retire.js';
 import { belowFloorMessage } from './rollback-floor.js';
 import { planRoute } from './routing.js';
 import { schemaInUse } from './schema-check.js';
+import { isSupported } from './startable.js';
 import { hasStepsLeft, promotionWaitsFor, stepView } from './steps.js';
 
 export { recordedAt, recordOf } from './recorded-position.js';
@@ -61,7 +62,7 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
   return {
     position: { ...position, retiring: outgoing.retiring.length > 0 ? outgoing.retiring : undefined },
     migrate: spec.paused ? undefined : position.update,
-    job: preparationJob(context) ?? contract.job ?? window.job,
+    job: (isSupported(context) ? preparationJob(context) : undefined) ?? contract.job ?? window.job,
     ...(contract.waitingFor ? { contract: { waitingFor: contract.waitingFor, at: contract.at } } : {}),
     approval: requiredApproval(context) ?? contract.approval,
     ...(window.restoring ? { restoring: window.restoring } : {}),

@@ -6,6 +6,7 @@
 import type { DeliveryContext } from './context.js';
 import type { RevisionView } from './observation.js';
 import { isMigrated, viewOf } from './revision-view.js';
+import { isStartable } from './startable.js';
 
 /** Workers per revision. */
 type Workers = Record<string, number>;
@@ -69,15 +70,12 @@ export function workerShare(full: number, weight: number, minWeight = 1): number
  * A worker needs the schema of its revision. The first one starts with the first request to the revision: its pods are
  * ready then. Later, pods that become unready for a moment stop no worker.
  */
-function mayRun(
-  { observation, spec }: DeliveryContext,
-  canary: RevisionView,
-  effectiveWeight: number,
-): boolean {
+function mayRun(context: DeliveryContext, canary: RevisionView, effectiveWeight: number): boolean {
+  const { spec } = context;
   if (!isMigrated(canary)) return false;
   if (workersOf(canary).replicas > 0) return true;
   const isServing = effectiveWeight > 0 || spec.replicas === 0;
-  return observation.startable && !spec.paused && isServing;
+  return isStartable(context) && !spec.paused && isServing;
 }
 
 /** In an undo, the workers of the undone revision stop as soon as one of the earlier revision is ready. */

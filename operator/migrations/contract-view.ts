@@ -95,7 +95,7 @@ function needsReport(
   return hasWindow && recorded?.revision === revision && !recorded.done;
 }
 
-/** A failed backup is retried with the next number. One that became too old is followed by another run. */
+/** A failed backup is retried with the next number. An outdated backup is followed by another run of the same attempt. */
 function hookView(
   revision: string,
   promotedAt: string | undefined,

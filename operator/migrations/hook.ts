@@ -12,7 +12,7 @@ import { MIGRATION_CONTAINER, stageJob } from './migration-job.js';
 
 /**
  * Unique per promotion: after an undo and another promotion, a backup of the first promotion is outdated. `run`: from 1;
- * a backup of the same attempt that became too old is followed by another run.
+ * an outdated backup is followed by another run of the same attempt.
  */
 export function hookName(revision: string, promotedAt: string | undefined, attempt: number, run = 1): string {
   const id = run > 1 ? `${promotedAt}/${attempt}/${run}` : `${promotedAt}/${attempt}`;
@@ -67,6 +67,8 @@ interface Backup extends KubeObject {
     readyToUse?: boolean;
     phase?: string;
     stoppedAt?: string;
+    /** Of a VolumeSnapshot: the time at which it was taken. An upload after it is not included. */
+    creationTime?: string;
     error?: string | { message?: string };
   };
 }
@@ -74,9 +76,10 @@ interface Backup extends KubeObject {
 /** The state of a VolumeSnapshot or a Backup, which is never `Lost`. */
 export function backupView(name: string, found: KubeObject | undefined): JobView {
   if (!found) return { name, state: 'Absent', failures: 0 };
-  const { readyToUse, phase, stoppedAt, error } = (found as Backup).status ?? {};
+  const { readyToUse, phase, stoppedAt, creationTime, error } = (found as Backup).status ?? {};
   if (readyToUse || phase === 'completed') {
-    return { name, state: 'Succeeded', failures: 0, ...(stoppedAt ? { finishedAt: stoppedAt } : {}) };
+    const finishedAt = stoppedAt ?? creationTime;
+    return { name, state: 'Succeeded', failures: 0, ...(finishedAt ? { finishedAt } : {}) };
   }
   const message = typeof error === 'string' ? error : error?.message;
   if (!error && phase !== 'failed') return { name, state: 'Running', failures: 0 };

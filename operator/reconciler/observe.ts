@@ -138,7 +138,8 @@ export function observe(
       routeRejected: liveRoute && router.rejection?.(liveRoute),
       routeTrouble: routeTrouble({ api, router, missingKinds, userRoute }),
       // A gateway without the policy sends plain HTTP to pods that serve HTTPS.
-      startable: missing.length === 0 && !missingKinds.includes(BackendTlsPolicyKind) && !unsupportedFeature,
+      startable: missing.length === 0 && !missingKinds.includes(BackendTlsPolicyKind),
+      isUnsupported: unsupportedFeature !== undefined,
     },
   };
 }

@@ -99,7 +99,7 @@ function featureUnsupported({ observed, since }: SummaryInput): Summary | undefi
   return {
     phase: 'Pending',
     reason: 'GatewayFeatureUnsupported',
-    message: `${unsupportedFeature}; no new pod is started${since('GatewayFeatureUnsupported')}`,
+    message: `${unsupportedFeature}; no pod of a new revision is started${since('GatewayFeatureUnsupported')}`,
     verdict: 'InProgress',
   };
 }

@@ -21,8 +21,6 @@ const WINDOW = '1h';
 const SHORT_WINDOW = '10s';
 /** Most seconds of writes before contract, with which those after it are compared. */
 const MAX_BEFORE_SECONDS = 60;
-/** The part of a soak in which the rows are copied. */
-const COPY_SECONDS = 12;
 
 export interface MigrationsOptions {
   /** Number of rows in the migrated table. */
@@ -47,11 +45,6 @@ export class MigrationsStory extends MigrationScenario {
 
   private get beforeSeconds(): number {
     return Math.min(this.writesSeconds, MAX_BEFORE_SECONDS);
-  }
-
-  /** The writes before contract are in the soak. */
-  private get soak(): string {
-    return `${Math.max(SOAK_SECONDS, COPY_SECONDS + this.beforeSeconds)}s`;
   }
 
   protected override async chapters(): Promise<void> {
@@ -79,7 +72,7 @@ export class MigrationsStory extends MigrationScenario {
     const tookMs = await seedServices(this.databaseUrl, this.rows);
     this.printDuration('written', tookMs);
     await this.patch({
-      migrations: { contractDelay: this.soak, contractWindow: WINDOW },
+      migrations: { contractDelay: `${SOAK_SECONDS}s`, contractWindow: WINDOW },
       strategy: { type: 'Canary', canary: { scaleDownDelay: '10s' } },
     });
     await this.watch.until('Ready', (api) => api?.status?.phase === 'Ready');
@@ -171,12 +164,15 @@ export class MigrationsStory extends MigrationScenario {
   }
 
   private async contract(): Promise<void> {
-    this.chapter(`contract: after the soak of ${this.soak}, and after the last pod of ${OLD}`);
+    this.chapter(`contract: after the soak of ${SOAK_SECONDS} s, and after the last pod of ${OLD}`);
+    // The copy of the rows may take longer than the soak.
+    await this.patch({ paused: true });
     await this.model.snapshot();
     this.model.start();
     await sleep(this.beforeSeconds * 1_000);
     const before = this.takeWrites(`with the trigger of expand, during ${this.beforeSeconds} s`);
     const startedAt = performance.now();
+    await this.patch({ paused: false });
     await this.migration('contracted', ({ rollbackFloor, pending }) => !!rollbackFloor && !pending, LONG_MS);
     this.printDuration('contracted', performance.now() - startedAt);
     this.expect(!(await this.hasColumn('repository')), 'the old column still exists');

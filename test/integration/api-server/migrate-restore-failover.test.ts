@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isRetryable } from '../../../api-server/migrations/engine/is-retryable.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 import { stopAtStatement } from '../../support/processes/statement-stops.js';
 import { removePostgres, startPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { runRole } from './api-process.js';
@@ -31,7 +31,8 @@ describe('api-server migrate: failover to a replica during contract, restore and
     assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: expanded })).code, 0);
     await expandDatabase(primary, expanded, await migrationsOf(image));
     const contracted = await primary.copyDatabase(expanded);
-    await runMigrations({ url: contracted, image, command: 'contract' });
+    const { report } = await runMigrations({ url: contracted, image, command: 'contract' });
+    assert.equal(report.error, undefined);
     for (const command of COMMANDS) {
       const from = command === 'contract' ? expanded : contracted;
       for (const kind of ['stopped', 'lost']) await copyAs(from, `${command}_${kind}`);
@@ -41,9 +42,9 @@ describe('api-server migrate: failover to a replica during contract, restore and
     servers.push(replica);
     const [{ lsn } = { lsn: '' }] = await primary.query<{ lsn: string }>(POSITION, primary.url('postgres'));
     const replayed = `SELECT coalesce(pg_last_wal_replay_lsn() >= '${lsn}', false) AS done`;
-    while (!(await replica.query<{ done: boolean }>(replayed, replica.url('postgres')))[0]?.done) {
-      await sleep(20);
-    }
+    const hasReplayed = async () =>
+      (await replica.query<{ done: boolean }>(replayed, replica.url('postgres')))[0]?.done === true;
+    await eventually('the replica has all rows', hasReplayed, 60_000, 20);
   });
   after(async () => {
     rmSync(image, { recursive: true, force: true });
@@ -124,6 +125,8 @@ describe('api-server migrate: failover to a replica during contract, restore and
     await replica.query("ALTER SYSTEM SET primary_conninfo = ''", url);
     await replica.query('SELECT pg_reload_conf()', url);
     const receivers = 'SELECT count(*)::int AS count FROM pg_stat_wal_receiver';
-    while ((await replica.query<{ count: number }>(receivers, url))[0]?.count !== 0) await sleep(20);
+    const isDisconnected = async () =>
+      (await replica.query<{ count: number }>(receivers, url))[0]?.count === 0;
+    await eventually('the replica receives nothing', isDisconnected, 60_000, 20);
   }
 });

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRetryable } from '../../../api-server/migrations/engine/is-retryable.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 import { stopAtStatement } from '../../support/processes/statement-stops.js';
 import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { migratedDatabase } from './migrated-database.js';
@@ -90,12 +91,20 @@ describe('api-server migrate: contract, restore and purge that are killed or run
         );
         assert.equal(isRetryable(early.cause), true);
         const second = runMigrations(run);
+        await eventually(`${command}: the second run polls the lock`, () => isPolled(url), 20_000, 20);
         first.resume();
         const outcomes = [(await first.result).report.outcome, (await second).report.outcome];
         assert.deepEqual(outcomes, ['done', 'nothing'], command);
       }),
     );
   });
+
+  /** A run that waits does not block in `pg_locks`: it polls, and is idle between. */
+  async function isPolled(url: string): Promise<boolean> {
+    const polling = `SELECT FROM pg_stat_activity
+      WHERE datname = current_database() AND state = 'idle' AND query LIKE 'SELECT pg_try_advisory_lock%'`;
+    return (await postgres.query(polling, url)).length > 0;
+  }
 
   /** Returns the numbers of statements that the runs sent until the SIGKILL of their process. */
   async function killAtStatements(

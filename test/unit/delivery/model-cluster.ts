@@ -59,6 +59,7 @@ export type Lagging = 'pods' | 'jobs' | 'route' | 'spec';
 export class ModelCluster {
   target = 'a';
   startable = true;
+  isUnsupported = false;
   verdict: AnalysisView['verdict'] | undefined;
   /** Steps that closed windows hold. */
   held: readonly GatedStep[] = [];
@@ -96,7 +97,7 @@ export class ModelCluster {
   /** The observation, as the caches return it. */
   observe(): Observation {
     this.finishWindows();
-    const { position, startable, verdict, late } = this;
+    const { position, startable, isUnsupported, verdict, late } = this;
     const revisions = [...this.revisions].map(([name, state]) =>
       this.viewOf(name, { ...state, ...late.pods.get(name), jobs: late.jobs.get(name) ?? state.jobs }),
     );
@@ -107,7 +108,7 @@ export class ModelCluster {
     const analysis = verdict && { verdict, message: `it is ${verdict}`, stepSince };
     const held = Object.fromEntries(this.held.map((step) => [step, 'the window that opens tomorrow']));
     const gate = this.held.length > 0 ? { held, changesInMs: 60_000 } : undefined;
-    return { target, revisions, position, route, routeAgeMs, startable, analysis, gate };
+    return { target, revisions, position, route, routeAgeMs, startable, isUnsupported, analysis, gate };
   }
 
   /** The spec, as the caches return it. */
@@ -222,6 +223,7 @@ export class ModelCluster {
     this.now -= Math.min(0, this.skewMs);
     this.settings.paused = false;
     this.startable = true;
+    this.isUnsupported = false;
     this.verdict = undefined;
     this.held = [];
     this.catchUp();

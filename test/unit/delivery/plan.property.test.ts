@@ -123,6 +123,10 @@ const step: fc.Arbitrary<Labelled> = fc.oneof(
   { weight: 1, arbitrary: fc.boolean().map((p) => event(`paused ${p}`, (c) => (c.settings.paused = p))) },
   { weight: 1, arbitrary: fc.boolean().map((s) => event(`startable ${s}`, (c) => (c.startable = s))) },
   {
+    weight: 1,
+    arbitrary: fc.boolean().map((s) => event(`unsupported ${s}`, (c) => (c.isUnsupported = s))),
+  },
+  {
     weight: 2,
     arbitrary: fc.tuple(name, fc.nat(5)).map(([n, ready]) =>
       event(`${n}: ${ready} ready`, (c) => {

@@ -342,6 +342,13 @@ describe('migrationView, beforeContract hook', () => {
       assert.equal(at().contract.hook, 'Absent');
       assert.equal(at(made()).contract.hook, 'Running');
       assert.equal(at({ ...made(), status: done }).contract.hook, 'Succeeded');
+      const field = 'volumeSnapshot' in hookSpec ? 'creationTime' : 'stoppedAt';
+      const timed = at({ ...made(), status: { ...done, [field]: '2026-11-23T11:00:00Z' } });
+      assert.equal(
+        timed.contract.hookFinishedAt,
+        '2026-11-23T11:00:00Z',
+        'its age is known after a downtime',
+      );
       const broken = at({ ...made(), status: failed });
       assert.deepEqual([broken.contract.hook, broken.contract.attempt], ['Failed', 2]);
       assert.match(broken.contractError ?? '', /(VolumeSnapshot|Backup) api-new-hook-\w+ failed: no space/);
