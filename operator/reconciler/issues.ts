@@ -3,8 +3,7 @@
  * reported, the most severe first.
  */
 import { ENV } from '../../contract/image.js';
-import { horizontalScaling, replicasChosenBy } from '../api/v1alpha1/defaults.js';
-import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { replicasChosenBy } from '../api/v1alpha1/defaults.js';
 import type { Reason } from '../api/v1alpha1/reasons.js';
 import { windowRevision } from '../delivery/contract-window.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
@@ -15,7 +14,7 @@ import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connect
 import type { Revision } from '../resources/revision.js';
 import { metricNames } from '../resources/scale-view.js';
 import type { RepairLoop } from '../runtime/repair-loops.js';
-import { currentScaleView } from './autoscaling.js';
+import { currentScaleView, isAutoscaled } from './autoscaling.js';
 import { hostConflictMessage } from './host-conflict.js';
 import type { Observed } from './observed.js';
 
@@ -253,17 +252,6 @@ function metricsConflict({ observed, plan }: IssueInput): Issue | undefined {
       `revisions share the traffic it measures only the pods of ${revision}, and therefore only a part of ${load}; ` +
       `deliver with BlueGreen, remove ${flat} from it, or use autoscaling.horizontal, which does not use ${flat} during that time`,
   };
-}
-
-/** Whether an autoscaler of the operator or of the user sets `spec.replicas`. */
-export function isAutoscaled({
-  scaledApi,
-  foreignAutoscalers,
-}: {
-  scaledApi: PcfApi;
-  foreignAutoscalers: readonly unknown[];
-}): boolean {
-  return foreignAutoscalers.length > 0 || horizontalScaling(scaledApi) !== undefined;
 }
 
 function replicasConflict({ observed }: IssueInput): Issue | undefined {
