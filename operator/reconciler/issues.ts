@@ -204,7 +204,7 @@ function hostConflict({ observed: { hostConflicts } }: IssueInput): Issue | unde
   return message ? { reason: 'HostConflict', message } : undefined;
 }
 
-function connectionBudget({ observed: { api, revisions, delivery } }: IssueInput): Issue | undefined {
+function connectionBudget({ observed: { api, scaledApi, revisions, delivery } }: IssueInput): Issue | undefined {
   const budget = api.spec.database.maxConnections;
   if (budget === undefined) return undefined;
   const inUse = delivery.revisions.filter(({ replicas }) => replicas > 0).map(({ name }) => name);
@@ -212,12 +212,13 @@ function connectionBudget({ observed: { api, revisions, delivery } }: IssueInput
     LEAST_PER_POD,
     ...inUse.flatMap((name) => connectionsOf(revisions.get(name)) ?? []),
   );
-  const needed = connectionsNeeded(api, perPod);
+  const pods = mostPods(api, scaledApi);
+  const needed = connectionsNeeded(pods, perPod);
   if (needed <= budget) return undefined;
   return {
     reason: 'ConnectionBudgetExceeded',
     message:
-      `${mostPods(api)} pods with ${perPod} connections each, and the migrations, may open ${needed} connections, ` +
+      `${pods} pods with ${perPod} connections each, and the migrations, may open ${needed} connections, ` +
       `more than database.maxConnections ${budget}: raise it, or lower the number of pods`,
   };
 }

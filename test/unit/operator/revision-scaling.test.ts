@@ -7,7 +7,9 @@ import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import { autoscalingStatus } from '../../../operator/reconciler/autoscaling.js';
 import { desiredObjects } from '../../../operator/reconciler/desired.js';
 import { observe } from '../../../operator/reconciler/observe.js';
+import { findIssues } from '../../../operator/reconciler/issues.js';
 import type { ClusterView } from '../../../operator/reconciler/observed.js';
+import { deployment } from '../../../operator/resources/deployment.js';
 import { controllerRevision, isRevisionOf, newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
@@ -36,15 +38,19 @@ function viewOf(...objects: KubeObject[]): ClusterView {
 
 const recorded = viewOf(controllerRevision(before, stable), controllerRevision(after, update));
 
-/** What the operator applies for a spec at this position of the delivery. */
-function autoscalerOf(api: PcfApi, delivery: DeliveryPosition, view = recorded) {
-  const observed = observe({ ...api, status: { delivery } }, view);
-  const plan: DeliveryPlan = {
+function planOf(delivery: DeliveryPosition): DeliveryPlan {
+  return {
     position: delivery,
     replicas: { [delivery.stable ?? delivery.update!]: 3 },
     traffic: { desiredWeight: 0, effectiveWeight: 0, verified: true },
     decisions: [],
   };
+}
+
+/** What the operator applies for a spec at this position of the delivery. */
+function autoscalerOf(api: PcfApi, delivery: DeliveryPosition, view = recorded) {
+  const observed = observe({ ...api, status: { delivery } }, view);
+  const plan = planOf(delivery);
   const hpa = desiredObjects(observed, plan).find(({ kind }) => kind === 'HorizontalPodAutoscaler');
   const { minReplicas, maxReplicas, metrics } = (hpa?.spec ?? {}) as {
     minReplicas?: number;
@@ -118,6 +124,28 @@ describe('autoscaling.horizontal.onChange', () => {
     assert.deepEqual(sizedResources(scaledApi), []);
     // The settings that the vertical autoscaler leaves nothing of, without a delivery.
     assert.equal(horizontalScaling(scaledFor(withVertical(horizontal)).scaledApi), undefined);
+  });
+
+  it('Rollout: the connection budget counts the pods of the maximum in effect until the promotion', () => {
+    const withMost = (maxReplicas: number) => {
+      const api = rollout({ maxReplicas });
+      return { ...api, spec: { ...api.spec, database: { ...api.spec.database, maxConnections: 100 } } };
+    };
+    const [large, small] = [withMost(40), withMost(10)];
+    const [was, is] = [newRevision(large, 1), newRevision(small, 2)];
+    const records = [controllerRevision(large, was), controllerRevision(small, is)];
+    const running = deployment(small, is, 3);
+    const budgetAt = (delivery: DeliveryPosition) => {
+      const observed = observe({ ...small, status: { delivery } }, viewOf(...records, running));
+      const issues = findIssues(observed, [], planOf(delivery));
+      return issues.find(({ reason }) => reason === 'ConnectionBudgetExceeded')?.message;
+    };
+    // floor(98 / 20) = 4 connections for each of 2 * 40 pods, and two for migrations.
+    assert.match(
+      budgetAt({ stable: was.name, update: is.name }) ?? '',
+      /^80 pods with 4 connections each, and the migrations, may open 322/,
+    );
+    assert.equal(budgetAt({ stable: is.name, previous: was.name }), undefined);
   });
 
   it('Immediate: the autoscaler has the settings of the spec, although the stable revision recorded others', () => {
