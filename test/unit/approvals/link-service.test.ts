@@ -5,7 +5,7 @@ import { keyIdOf } from '../../../contract/signing-keys.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { LinkService } from '../../../operator/approvals/link-service.js';
 import { WrongLinkError } from '../../../operator/approvals/token.js';
-import { approvalId } from '../../../operator/delivery/request-ids.js';
+import { approvalId, fullId, stepId } from '../../../operator/delivery/request-ids.js';
 import { REQUEST_ANNOTATIONS } from '../../../operator/reconciler/strategies.js';
 import { KubeApiError } from '../../../operator/runtime/kube-client.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
@@ -215,6 +215,24 @@ describe('LinkService', () => {
       assert.deepEqual(scenario.annotations, {});
     });
   }
+
+  it('does not replace a promotion by kubectl pcf promote that waits for a window', async () => {
+    const { approve, abort } = await scenario.tokens();
+    const { delivery } = scenario.live.status!;
+    for (const request of [stepId(delivery!)!, fullId(delivery!)!]) {
+      scenario.edit(({ metadata }) => (metadata.annotations = { [names.promote]: request }));
+      scenario.cached = scenario.live;
+      const result = await scenario.service.use(approve, undefined);
+      assert.deepEqual(result, { state: 'Used', message: 'The step was promoted already.' });
+      assert.deepEqual(scenario.annotations, { [names.promote]: request });
+    }
+    scenario.edit(
+      ({ metadata }) => (metadata.annotations = { [names.promote]: 'api-new@earlier/Canary/0' }),
+    );
+    scenario.cached = scenario.live;
+    assert.equal((await scenario.service.look(approve)).state, 'Open');
+    assert.equal((await scenario.service.use(abort, undefined)).state, 'Accepted');
+  });
 
   it('judges the object in the API server if the cache is old', async () => {
     const { approve } = await scenario.tokens();
