@@ -204,7 +204,9 @@ function hostConflict({ observed: { hostConflicts } }: IssueInput): Issue | unde
   return message ? { reason: 'HostConflict', message } : undefined;
 }
 
-function connectionBudget({ observed: { api, scaledApi, revisions, delivery } }: IssueInput): Issue | undefined {
+function connectionBudget({
+  observed: { api, scaledApi, revisions, delivery },
+}: IssueInput): Issue | undefined {
   const budget = api.spec.database.maxConnections;
   if (budget === undefined) return undefined;
   const inUse = delivery.revisions.filter(({ replicas }) => replicas > 0).map(({ name }) => name);

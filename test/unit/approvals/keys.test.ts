@@ -103,7 +103,8 @@ describe('LinkKeys', () => {
     const keys = scenario.keys();
     const { id } = await scenario.keys().signer();
     const before = scenario.reads;
-    const invent = () => Promise.allSettled(Array.from({ length: 256 }, (_, at) => keys.verifier(`id-${at}`)));
+    const invent = () =>
+      Promise.allSettled(Array.from({ length: 256 }, (_, at) => keys.verifier(`id-${at}`)));
     await invent();
     assert.equal(scenario.reads, before + 1);
     scenario.isDown = true;

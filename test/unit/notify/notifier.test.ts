@@ -149,7 +149,10 @@ describe('Notifier', () => {
   });
 
   it('sends a message without links if their keys cannot be used, reports it, and retries after other errors', async () => {
-    const errors = [new Error('connect ECONNREFUSED'), new LinkKeysError('Secret pcf-system/keys has no key')];
+    const errors = [
+      new Error('connect ECONNREFUSED'),
+      new LinkKeysError('Secret pcf-system/keys has no key'),
+    ];
     let attempts = 0;
     start({
       links: {

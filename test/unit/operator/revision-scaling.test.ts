@@ -6,8 +6,8 @@ import { autoscalingLines } from '../../../operator/dashboard/view/autoscaling-l
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import { autoscalingStatus } from '../../../operator/reconciler/autoscaling.js';
 import { desiredObjects } from '../../../operator/reconciler/desired.js';
-import { observe } from '../../../operator/reconciler/observe.js';
 import { findIssues } from '../../../operator/reconciler/issues.js';
+import { observe } from '../../../operator/reconciler/observe.js';
 import type { ClusterView } from '../../../operator/reconciler/observed.js';
 import { deployment } from '../../../operator/resources/deployment.js';
 import { controllerRevision, isRevisionOf, newRevision } from '../../../operator/resources/revision.js';
@@ -117,7 +117,8 @@ describe('autoscaling.horizontal.onChange', () => {
       });
     const api = withVertical({ ...horizontal, metrics: [external] });
     const view = viewOf(controllerRevision(rollout(horizontal), one));
-    const scaledFor = (spec: PcfApi) => observe({ ...spec, status: { delivery: { stable: one.name } } }, view);
+    const scaledFor = (spec: PcfApi) =>
+      observe({ ...spec, status: { delivery: { stable: one.name } } }, view);
     const { scaledApi } = scaledFor(api);
     const { cpu, memory, maxReplicas } = horizontalScaling(scaledApi)!;
     assert.deepEqual([cpu, memory, maxReplicas], [70, 80, 20]);
@@ -183,15 +184,17 @@ describe('autoscaling.horizontal.onChange', () => {
     ]);
     const settled = autoscalerOf(before, { stable: stable.name }).status;
     assert.deepEqual(settled, { revision: stable.name });
-    const failed = { revision: update.name, reason: 'AbortRequested', message: '', at: '2026-11-23T10:00:00Z' };
+    const failed = {
+      revision: update.name,
+      reason: 'AbortRequested',
+      message: '',
+      at: '2026-11-23T10:00:00Z',
+    };
     assert.deepEqual(autoscalerOf(after, { stable: stable.name, failed }).status, { revision: stable.name });
     assert.equal(autoscalerOf(after, { stable: 'api-bcdfghjklm', update: update.name }).status, undefined);
     const foreign = { metadata: { name: 'keda' } } as KubeObject;
     const other = { ...recorded, foreignAutoscalers: () => [foreign] };
-    assert.equal(
-      autoscalerOf(after, { stable: stable.name, update: update.name }, other).status,
-      undefined,
-    );
+    assert.equal(autoscalerOf(after, { stable: stable.name, update: update.name }, other).status, undefined);
     assert.equal(autoscalingLines(settled), undefined);
   });
 });
