@@ -96,7 +96,7 @@ export class JobRunner {
     const obstacle = await Promise.race([closed, this.#obstacle(timeoutMs, waiting.signal)]);
     waiting.abort();
     if (obstacle) {
-      this.parts.log.warn({ obstacle }, 'workers cannot close, active jobs are aborted and will run again');
+      this.parts.log.warn({ obstacle }, 'workers cannot close in time, unfinished jobs will run again');
       this.#cutOff.abort();
       const isClosed = await Promise.race([closed.then(() => true), sleep(RETURN_MS, false, { ref: false })]);
       // BullMQ waits for responses of Redis, without a timeout.

@@ -1,6 +1,6 @@
 /** Whether an authentic link can still be used, according to the state of its PcfApi. Pure. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { approvalId, deliveryId } from '../delivery/request-ids.js';
+import { approvalId, deliveryId, fullId, stepId } from '../delivery/request-ids.js';
 import type { LinkClaims } from './token.js';
 
 /** Annotations of requests, see `Requests`. */
@@ -61,8 +61,11 @@ function usedBy(api: PcfApi, claims: LinkClaims, requests: RequestNames): string
   const { annotations = {} } = metadata;
   if (approvalId(delivery) !== claims.approval) return endedWait(api, claims);
   if (annotations[requests.abort] === deliveryId(delivery)) return 'The delivery was aborted already.';
-  if (claims.action === 'approve' && annotations[requests.promote] === claims.approval)
-    return 'The step was approved already.';
+  const promote = annotations[requests.promote];
+  if (claims.action === 'approve' && promote === claims.approval) return 'The step was approved already.';
+  // The annotation has one value: a link must not replace a promotion that waits for a window, least of all a full one.
+  if (claims.action === 'approve' && promote && [stepId(delivery), fullId(delivery)].includes(promote))
+    return 'The step was promoted already.';
   if (!spec.notifications?.approvalLinks || delivery.approval?.linksExpireAt === undefined)
     return 'Approval links were disabled after it was sent.';
   return undefined;

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { keyIdOf, MIN_SECRET_BYTES, secretLines } from '../../contract/signing-keys.js';
 import { FIELD_MANAGER, GROUP } from '../api/v1alpha1/pcfapi.js';
+import { LinkKeysError } from '../notify/approval-links.js';
 import { SecretKind } from '../resources/kinds.js';
 import { isConflict, isForbidden, type KubeClient, type KubeObject } from '../runtime/kube-client.js';
 import { apiVersionOf } from '../runtime/kube-types.js';
@@ -17,9 +18,9 @@ const KEY_BYTES = 48;
 const ROTATED_AT = `${GROUP}/rotated-at`;
 /** Longer than a link is valid, so the previous key is needed at most. */
 const ROTATION_MS = 30 * 24 * 3_600_000;
-/** A key that was removed from the Secret verifies this long. */
+/** How long a removed key still verifies links. */
 const CACHE_MS = 30_000;
-/** Links with invented key IDs cause no more reads than that. */
+/** Minimum interval between reads for unknown key IDs, and after a failed read. */
 const MIN_READ_INTERVAL_MS = 1_000;
 
 type Secret = KubeObject & { data?: Record<string, string> };
@@ -38,6 +39,9 @@ export interface LinkKeysOptions {
 
 export class LinkKeys {
   private cached: { keys: LinkKey[]; at: number } | undefined;
+  private failed: { error: unknown; at: number } | undefined;
+  /** The read in progress, for concurrent requests. */
+  private reading: Promise<void> | undefined;
 
   constructor(private readonly options: LinkKeysOptions) {}
 
@@ -51,22 +55,37 @@ export class LinkKeys {
 
   /** The key with an ID, if it verifies. */
   async verifier(id: string): Promise<LinkKey | undefined> {
-    const { now } = this.options;
     const find = () => this.cached?.keys.find((key) => key.id === id);
-    const ageMs = this.cached ? now() - this.cached.at : Number.POSITIVE_INFINITY;
-    const isFresh = ageMs >= 0 && ageMs < (find() ? CACHE_MS : MIN_READ_INTERVAL_MS);
-    if (!isFresh) {
+    if (this.isWithin(find() ? CACHE_MS : MIN_READ_INTERVAL_MS, this.cached)) return find();
+    if (this.isWithin(MIN_READ_INTERVAL_MS, this.failed)) throw this.failed!.error;
+    this.reading ??= this.refresh().finally(() => {
+      this.reading = undefined;
+    });
+    await this.reading;
+    return find();
+  }
+
+  private isWithin(ms: number, read: { at: number } | undefined): boolean {
+    const ageMs = read ? this.options.now() - read.at : Number.POSITIVE_INFINITY;
+    return ageMs >= 0 && ageMs < ms;
+  }
+
+  private async refresh(): Promise<void> {
+    const { now } = this.options;
+    try {
       const live = await this.read();
       this.cached = { keys: live ? this.keysOf(live) : [], at: now() };
+    } catch (error) {
+      this.failed = { error, at: now() };
+      throw error;
     }
-    return find();
   }
 
   private async read(signal?: AbortSignal): Promise<Secret | undefined> {
     const { reader, namespace, name } = this.options;
     const query = { namespace, fieldSelector: `metadata.name=${name}` };
     const { items } = await reader.list(SecretKind, query, signal).catch((error: unknown) => {
-      throw isForbidden(error) ? new Error(`the operator may not read ${this.secret}`) : error;
+      throw isForbidden(error) ? new LinkKeysError(`the operator may not read ${this.secret}`) : error;
     });
     return items[0];
   }
@@ -94,19 +113,20 @@ export class LinkKeys {
       const patch = { metadata: { resourceVersion, annotations }, data };
       return await writer.patch(SecretKind, namespace, name, patch, { fieldManager });
     } catch (error) {
-      if (isForbidden(error)) throw new Error(`the operator may not write ${this.secret}`);
+      if (isForbidden(error)) throw new LinkKeysError(`the operator may not write ${this.secret}`);
       const written = isConflict(error) ? await this.read() : undefined;
       if (!written) throw error;
       return written;
     }
   }
 
-  /** Throws without a usable key. The message contains no key. */
+  /** Throws a {@link LinkKeysError} without a usable key. The message contains no key. */
   private keysOf({ data = {} }: Secret): LinkKey[] {
     const lines = secretLines(Buffer.from(data[DATA_KEY] ?? '', 'base64').toString('utf8'));
-    if (lines.length === 0) throw new Error(`${this.secret} has no key "${DATA_KEY}" with a key per line`);
+    if (lines.length === 0)
+      throw new LinkKeysError(`${this.secret} has no key "${DATA_KEY}" with a key per line`);
     if (lines.some((line) => Buffer.byteLength(line) < MIN_SECRET_BYTES))
-      throw new Error(
+      throw new LinkKeysError(
         `each line of key "${DATA_KEY}" of ${this.secret} needs at least ${MIN_SECRET_BYTES} bytes`,
       );
     return lines.map((value) => ({ id: keyIdOf(value), value }));
@@ -142,7 +162,8 @@ function nextKeys(current: GeneratedKeys | 'own' | undefined, now: number): Next
   if (current === 'own') return undefined;
   const { lines = [], rotatedAt = Number.NaN } = current ?? {};
   const ageMs = now - rotatedAt;
-  if (lines.length > 0 && ageMs >= 0 && ageMs < ROTATION_MS) return undefined;
+  // A time in the future is no reason to rotate: a clock that jumps would void the links that were sent.
+  if (lines.length > 0 && ageMs < ROTATION_MS) return undefined;
   const key = randomBytes(KEY_BYTES).toString('base64');
   return { lines: [key, ...lines.slice(0, 1)], at: new Date(now).toISOString() };
 }

@@ -69,7 +69,7 @@ export class LinkService implements LinkSource {
   }
 
   /** State of a link. Changes nothing. Throws a {@link WrongLinkError}. */
-  async look(token: string): Promise<OpenLink | ClosedLink> {
+  async describeLink(token: string): Promise<OpenLink | ClosedLink> {
     const claims = await this.verify(token);
     return this.judge(this.cached(claims), claims);
   }
@@ -78,7 +78,7 @@ export class LinkService implements LinkSource {
    * Performs the request of a link, if it is open. `user`: name from the authenticating proxy. Throws a
    * {@link WrongLinkError}.
    */
-  async use(token: string, user: string | undefined): Promise<AcceptedLink | ClosedLink> {
+  async useLink(token: string, user: string | undefined): Promise<AcceptedLink | ClosedLink> {
     const claims = await this.verify(token);
     const result = await this.perform(claims, user ?? `the holder of the link to ${claims.webhook}`);
     this.uses.inc({ action: claims.action, outcome: result.state });

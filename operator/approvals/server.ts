@@ -14,7 +14,7 @@ import type { LinkService } from './link-service.js';
 import { WrongLinkError } from './token.js';
 
 export interface ApprovalServerOptions {
-  service: Pick<LinkService, 'look' | 'use'>;
+  service: Pick<LinkService, 'describeLink' | 'useLink'>;
   publicUrl: string;
   host: string;
   /** 0: any free port. */
@@ -54,7 +54,7 @@ export class ApprovalServer {
     this.server = createServer(limits, (request, response) => {
       for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
       response.setHeader('cache-control', 'no-store');
-      this.answer(request, response).catch((error: unknown) => this.fail(response, error));
+      this.answer(request, response).catch((error: unknown) => this.fail(request, response, error));
     });
     this.server.maxConnections = MAX_CONNECTIONS;
   }
@@ -87,7 +87,7 @@ export class ApprovalServer {
     this.requireOwnPage(request);
     const user = path === '/use' ? this.userOf(request) : undefined;
     const token = await readToken(request);
-    const result = path === '/use' ? await service.use(token, user) : await service.look(token);
+    const result = path === '/use' ? await service.useLink(token, user) : await service.describeLink(token);
     send(response, STATUS[result.state], result);
   }
 
@@ -105,18 +105,24 @@ export class ApprovalServer {
       throw new Rejection(415, 'the content type must be application/json');
   }
 
-  /** A request without the header did not pass the authenticating proxy. */
-  private userOf({ headers }: IncomingMessage): string | undefined {
+  /**
+   * A request without the header did not pass the authenticating proxy. One with several values may have one of the
+   * client: proxies can add a header instead of replacing it.
+   */
+  private userOf({ headersDistinct }: IncomingMessage): string | undefined {
     const { userHeader } = this.options;
     if (!userHeader) return undefined;
-    const user = headers[userHeader.toLowerCase()];
-    if (typeof user === 'string' && /^[\x21-\x7e][\x20-\x7e]{0,127}$/.test(user)) return user;
-    throw new Rejection(403, 'the authenticating proxy did not name a user');
+    const [user = '', ...others] = headersDistinct[userHeader.toLowerCase()] ?? [];
+    const isName = /^[\x21-\x7e][\x20-\x7e]{0,127}$/.test(user) && !user.includes(',');
+    if (isName && others.length === 0) return user;
+    throw new Rejection(403, 'the authenticating proxy did not name exactly one user');
   }
 
   /** Unexpected errors are for the log of the operator only. */
-  private fail(response: ServerResponse, error: unknown): void {
-    if (response.headersSent) return void response.destroy();
+  private fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    // The client aborted its request: it must not fill the log.
+    const isAborted = request.readableAborted && !(error instanceof Rejection);
+    if (response.headersSent || isAborted) return void response.destroy();
     const { status, ...body } = this.responseTo(error);
     send(response, status, body);
   }
@@ -124,7 +130,7 @@ export class ApprovalServer {
   private responseTo(error: unknown) {
     if (error instanceof WrongLinkError)
       return { status: 403, state: 'Wrong', message: 'This is not a valid approval link.' };
-    if (error instanceof Rejection) return { status: error.status, state: 'Wrong', message: error.message };
+    if (error instanceof Rejection) return { status: error.status, state: 'Failed', message: error.message };
     this.options.logger.error({ err: error }, 'approval request failed');
     return { status: 503, state: 'Failed', message: 'The request failed. Retry, or use: kubectl pcf' };
   }

@@ -3,6 +3,7 @@ import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { abortReason } from './abort-rules.js';
 import { type DeliveryContext, withPosition } from './context.js';
 import type { Decision } from './delivery-plan.js';
+import { revokeLinks, withoutWait } from './manual-promotion.js';
 import type { Failure, Observation } from './observation.js';
 import { capacityScale } from './planned-replicas.js';
 import { recordProgress } from './progress-deadline.js';
@@ -33,7 +34,8 @@ export function advance(given: DeliveryContext): Advance {
   const routed = withPosition(progressed, recordFirstTraffic(progressed));
   const failure = abortReason(routed);
   if (failure && mayAbort(routed)) return abort(routed, failure);
-  const context = withWindow(routed);
+  // Before anything returns: a revocation must be recorded also while the delivery is paused or its weight is not effective.
+  const context = withWindow(withPosition(routed, revokeLinks(routed)));
   if (context.spec.paused) return { position: context.position, decisions: [] };
 
   const { target } = context.observation;
@@ -52,7 +54,8 @@ function startInWindow(context: DeliveryContext, next: DeliveryContext): Advance
   const startWaitsFor = windowFor(next, 'Start', target);
   if (!startWaitsFor) return startDelivery(next);
   const { position } = context.position.failed?.revision === target ? context : next;
-  return { position, decisions: [], startWaitsFor };
+  // The delivery does not continue, so an approval of its step would have no effect.
+  return { position: withoutWait(position), decisions: [], startWaitsFor };
 }
 
 /** A weight that is paused, or of an earlier target, is not changed by the spec. */

@@ -27,14 +27,23 @@ export function recordWait({ position, spec, now }: DeliveryContext, isAwaited: 
   if (!announceApprovals) return rest;
   const { linksExpireAfterMs } = announceApprovals;
   const areLinksMissing = linksExpireAfterMs !== undefined && approval?.linksExpireAt === undefined;
-  if (approval && !areLinksMissing)
-    return linksExpireAfterMs === undefined ? { ...rest, approval: { since: approval.since } } : position;
-  if (!isAwaited) return position;
+  if ((approval && !areLinksMissing) || !isAwaited) return position;
   const linksExpireAt =
     linksExpireAfterMs === undefined
       ? {}
       : { linksExpireAt: new Date(now + linksExpireAfterMs).toISOString() };
   return { ...rest, approval: { since: new Date(now).toISOString(), ...linksExpireAt } };
+}
+
+/**
+ * Removes the links of the wait if the spec has none, so that they remain revoked after links are enabled again: that
+ * wait has another id. The wait remains, because a link may have approved it before.
+ */
+export function revokeLinks({ position, spec }: DeliveryContext): DeliveryPosition {
+  const { approval } = position;
+  const areEnabled = spec.announceApprovals?.linksExpireAfterMs !== undefined;
+  if (approval?.linksExpireAt === undefined || areEnabled) return position;
+  return { ...position, approval: { since: approval.since } };
 }
 
 export function withoutWait({ approval: _, ...rest }: DeliveryPosition): DeliveryPosition {

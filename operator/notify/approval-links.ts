@@ -9,8 +9,13 @@ export interface ApprovalLinks {
   expireAt: string;
 }
 
+/** The keys of links cannot be used until their Secret, or the permission to read or write it, is corrected. */
+export class LinkKeysError extends Error {
+  override readonly name = 'LinkKeysError';
+}
+
 export interface LinkSource {
-  /** Undefined if the event has no links. `webhook`: name of the webhook that receives them. */
+  /** Undefined if the event has no links. Throws a {@link LinkKeysError}. `webhook`: name of the webhook that receives them. */
   linksFor(
     api: PcfApi,
     event: DeliveryEvent,

@@ -8,7 +8,7 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { NotificationsSpec } from '../api/v1alpha1/spec/notifications.js';
 import type { EventInput } from '../runtime/events.js';
 import type { SecretReader } from '../runtime/outgoing/secrets.js';
-import type { LinkSource } from './approval-links.js';
+import { LinkKeysError, type LinkSource } from './approval-links.js';
 import { type Destination, destinationsOf } from './destination.js';
 import { type DeliveryEvent, idempotencyKey } from './event.js';
 import { MessageQueue, type QueueOptions } from './queue.js';
@@ -38,8 +38,8 @@ export class Notifier {
     const key = idempotencyKey(api, event);
     if (this.told.has(key)) return;
     this.remember(key);
-    const { secrets, links } = this.options;
-    for (const destination of destinationsOf(api, spec, event, secrets, links))
+    const { secrets } = this.options;
+    for (const destination of destinationsOf(api, spec, event, secrets, this.links()))
       this.enqueue(api, event, destination);
   }
 
@@ -60,6 +60,34 @@ export class Notifier {
       kind,
       send: (signal) => destination.send(event, signal),
       dropped: (why, isStopping) => this.dropped(api, event, label, why, isStopping),
+    });
+  }
+
+  /** Without usable keys a notification is sent without links: a retry cannot help, and would delay later ones. */
+  private links(): LinkSource | undefined {
+    const { links } = this.options;
+    return (
+      links && {
+        linksFor: async (api, event, webhook, signal) =>
+          links.linksFor(api, event, webhook, signal).catch((error: unknown) => {
+            if (!(error instanceof LinkKeysError)) throw error;
+            this.omittedLinks(api, event, webhook, error.message);
+            return undefined;
+          }),
+      }
+    );
+  }
+
+  private omittedLinks(api: PcfApi, event: DeliveryEvent, webhook: string, why: string): void {
+    const { namespace, name } = api.metadata;
+    const { logger, events } = this.options;
+    logger.warn({ namespace, name, event: event.type, webhook, why }, 'approval links omitted');
+    events.record({
+      regarding: api,
+      type: 'Warning',
+      reason: 'ApprovalLinksOmitted',
+      action: 'Notify',
+      note: `notification ${event.type} of ${event.revision} to webhook ${webhook} was sent without approval links: ${why}`,
     });
   }
 

@@ -1,9 +1,10 @@
 /** Pods and metrics that autoscalers of a PcfApi measure now, and their condition in the status. */
-import { fullReplicas } from '../api/v1alpha1/defaults.js';
+import { fullReplicas, horizontalScaling, isReplicasDefault } from '../api/v1alpha1/defaults.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { AutoscalingStatus } from '../api/v1alpha1/status/autoscaling.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { scaleMetrics } from '../resources/horizontal-pod-autoscaler.js';
-import { revisionScaling, scalingChanges } from '../resources/revision-scaling.js';
+import { scalingChanges, stableScaling } from '../resources/revision-scaling.js';
 import { metricNames, type RevisionPods, type ScaleView, scaleView } from '../resources/scale-view.js';
 import type { Verdict } from './conditions.js';
 import type { Observed } from './observed.js';
@@ -40,17 +41,38 @@ function revisionPods(
   };
 }
 
-/** Undefined if a change of the settings takes effect immediately. */
+/** Whether an autoscaler of the operator or of the user sets `spec.replicas`. */
+export function isAutoscaled({
+  scaledApi,
+  foreignAutoscalers,
+}: {
+  scaledApi: PcfApi;
+  foreignAutoscalers: readonly unknown[];
+}): boolean {
+  return foreignAutoscalers.length > 0 || horizontalScaling(scaledApi) !== undefined;
+}
+
+/** Whether `spec.replicas` has the default of an autoscaler that no longer exists. */
+export function hasObsoleteReplicas(scaledApi: PcfApi, foreignAutoscalers: readonly unknown[]): boolean {
+  return isReplicasDefault(scaledApi) && !isAutoscaled({ scaledApi, foreignAutoscalers });
+}
+
+/** Undefined if no settings of the stable revision are in effect. A revision that was aborted is not the next one. */
 export function autoscalingStatus(
-  { api, revisions, delivery }: Pick<Observed, 'api' | 'revisions' | 'delivery'>,
+  {
+    api,
+    revisions,
+    delivery,
+    foreignAutoscalers,
+  }: Pick<Observed, 'api' | 'revisions' | 'delivery' | 'foreignAutoscalers'>,
   { position }: DeliveryPlan,
 ): AutoscalingStatus | undefined {
-  const { stable } = position;
-  if (!stable || !revisionScaling(api.spec)) return undefined;
-  const settingsOf = (name: string) => revisions.get(name)?.inputs?.autoscaling?.horizontal;
+  const { stable = '', failed } = position;
+  const settings = stableScaling(api.spec, revisions.get(stable)?.inputs);
+  if (!settings || foreignAutoscalers.length > 0) return undefined;
   const { target } = delivery;
-  const settings = settingsOf(stable);
-  const changes = target === stable || !settings ? [] : scalingChanges(settings, settingsOf(target));
+  if (target === stable || target === failed?.revision) return { revision: stable };
+  const changes = scalingChanges(settings, revisions.get(target)?.inputs?.autoscaling?.horizontal);
   return { revision: stable, ...(changes.length > 0 ? { next: { revision: target, changes } } : {}) };
 }
 

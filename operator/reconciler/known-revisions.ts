@@ -12,7 +12,6 @@ import {
   revisionName,
   revisionOf,
 } from '../resources/revision.js';
-import { revisionScaling } from '../resources/revision-scaling.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import type { ClusterView } from './observed.js';
 
@@ -43,10 +42,9 @@ export function revisionsOf(
   return { target, all: new Map([...recorded, ...lost, target].map((one) => [one.name, one])) };
 }
 
-/** Recorded inputs of the stable revision, if its autoscaling settings are part of it. */
+/** Recorded inputs of the stable revision. */
 export function stableInputs(api: PcfApi, caches: Pick<ClusterView, 'get'>): RevisionInputs | undefined {
   const { stable } = api.status?.delivery ?? {};
-  if (!revisionScaling(api.spec)) return undefined;
   const record = stable && caches.get(ControllerRevisionKind, api, stable);
   return record ? revisionOf(record).inputs : undefined;
 }

@@ -27,9 +27,10 @@ import type { KubeObject } from '../runtime/kube-client.js';
 import { keySourceOf } from '../signing-keys/source.js';
 import { unsupportedFeatures } from '../traffic/gateway-features.js';
 import { routerOf } from '../traffic/index.js';
+import { hasObsoleteReplicas } from './autoscaling.js';
 import { updatingDeployments } from './component-rollout.js';
 import { hostConflicts } from './host-conflict.js';
-import { revisionsOf } from './known-revisions.js';
+import { revisionsOf, stableInputs } from './known-revisions.js';
 import type { Autoscaler, ClusterView, Observed } from './observed.js';
 import { podlessJobs, replicaFailure } from './pod-creation.js';
 import type { PodCreationReport } from './pod-creation-events.js';
@@ -50,11 +51,12 @@ import { missingSecrets, secretsHash } from './secret-digests.js';
 
 /** `live` has the last reports of running migrations; `creation` reports on a Job without a pod, by its uid. */
 export function observe(
-  api: PcfApi,
+  given: PcfApi,
   caches: ClusterView,
   live?: LiveReports,
   creation: (uid: string) => PodCreationReport | undefined = () => undefined,
 ): Observed {
+  const { api, scaledApi, obsoleteReplicas } = scaledViews(given, caches);
   const router = routerOf(api);
   const { routeRef } = api.spec.traffic ?? {};
   const owned = OWNED_KINDS.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
@@ -104,7 +106,8 @@ export function observe(
   const missingKinds = router.requires(api).filter((type) => !caches.available(type));
   return {
     api,
-    scaledApi: withStableScaling(api, revisions.get(position.stable ?? '')?.inputs),
+    scaledApi,
+    obsoleteReplicas,
     router,
     revisions,
     migrations,
@@ -142,6 +145,16 @@ export function observe(
       isUnsupported: unsupportedFeature !== undefined,
     },
   };
+}
+
+/** The PcfApi as the planner and as autoscalers read it. */
+function scaledViews(given: PcfApi, caches: ClusterView) {
+  const scaledApi = withStableScaling(given, stableInputs(given, caches));
+  const obsoleteReplicas = hasObsoleteReplicas(scaledApi, caches.foreignAutoscalers(given));
+  if (!obsoleteReplicas) return { api: given, scaledApi, obsoleteReplicas };
+  // The default depends on the environment, which may have changed since.
+  const withoutReplicas = (api: PcfApi): PcfApi => ({ ...api, spec: { ...api.spec, replicas: undefined } });
+  return { api: withoutReplicas(given), scaledApi: withoutReplicas(scaledApi), obsoleteReplicas };
 }
 
 /** The route in the caches now. They contain accepted writes, and no rejected ones. */

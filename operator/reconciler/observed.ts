@@ -60,7 +60,7 @@ export interface Observed {
   componentTroubles: { component: ExtraComponent; trouble: string }[];
   readyReplicas: number;
   /** Whether `spec.replicas` has the default of an autoscaler that no longer exists. `api` is without it. */
-  obsoleteReplicas?: boolean;
+  obsoleteReplicas: boolean;
   /** Undefined without windows and freezes. */
   gate?: Gate;
   /** Whether this operator serves approval links. */

@@ -6,18 +6,16 @@ import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { inEffect } from '../delivery/plan.js';
 import { gateView } from '../delivery/windows/gate.js';
 import { ROUTES } from '../resources/kinds.js';
-import { withStableScaling } from '../resources/revision-scaling.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { keyOf } from '../runtime/store.js';
 import type { Applied } from './act.js';
 import { analyse } from './delivery-analysis.js';
 import type { ReconcilerDependencies } from './dependencies.js';
 import { finalize } from './finalize.js';
-import { stableInputs } from './known-revisions.js';
 import { observe, readRoute } from './observe.js';
 import type { Observed } from './observed.js';
 import { failureOf, obstacleOf, withBoundedRetry } from './obstacle.js';
-import { earliest, hasObsoleteReplicas, type PlannedReconcile, planReconcile } from './planned-reconcile.js';
+import { earliest, type PlannedReconcile, planReconcile } from './planned-reconcile.js';
 import { ReconcileState } from './reconcile-state.js';
 import type { KeyWrite } from './signing-key-writer.js';
 import { StatusReporter } from './status-reporter.js';
@@ -90,14 +88,10 @@ export class Reconciler {
     return inSpan('report', {}, () => this.report(planned, applied));
   }
 
-  private async observe(given: PcfApi): Promise<Observed> {
+  private async observe(api: PcfApi): Promise<Observed> {
     const { caches, finishedJobs, migrationProgress, podCreation } = this.deps;
-    const key = keyOf(given);
-    await finishedJobs.readPods(given);
-    const scaledApi = withStableScaling(given, stableInputs(given, caches));
-    const obsoleteReplicas = hasObsoleteReplicas(scaledApi, caches.foreignAutoscalers(given));
-    // The default depends on the environment, which may have changed since.
-    const api = obsoleteReplicas ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
+    const key = keyOf(api);
+    await finishedJobs.readPods(api);
     const observed = observe(
       api,
       caches,
@@ -107,7 +101,7 @@ export class Reconciler {
     migrationProgress.follow(key, observed.migrating);
     podCreation.follow(key, observed.podless);
     const { hasApprovalLinks } = this.deps;
-    return { ...this.withGate(observed), obsoleteReplicas, hasApprovalLinks };
+    return { ...this.withGate(observed), hasApprovalLinks };
   }
 
   private withGate(observed: Observed): Observed {

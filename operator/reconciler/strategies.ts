@@ -1,12 +1,13 @@
 /** The spec of a PcfApi as the planner reads it: every strategy is reduced to stages, pods and delays. */
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
-import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { APPROVAL_FIELD_MANAGER, FIELD_MANAGER, GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { schemaCheckOf } from '../api/v1alpha1/spec/schema-check.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { DeliverySpec, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
 import { podRange } from '../resources/component-autoscaler.js';
 import { isWorkerDelivered } from '../resources/components.js';
+import { lastOtherManager } from '../runtime/managed-fields.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import { stickyCookie } from '../traffic/sticky-rules.js';
 
@@ -50,7 +51,7 @@ export function deliverySpecOf(api: PcfApi, router: TrafficRouter, hasApprovalLi
       retry: annotations[REQUEST_ANNOTATIONS.retry],
       approve: annotations[REQUEST_ANNOTATIONS.approve],
       approveSchema: annotations[REQUEST_ANNOTATIONS.approveSchema],
-      decidedBy: annotations[REQUEST_ANNOTATIONS.decidedBy],
+      decidedBy: promotedBy(api),
     },
     ...announcedApprovals(spec, hasApprovalLinks),
     schemaCheck: schemaCheckOf(spec),
@@ -63,6 +64,16 @@ export function deliverySpecOf(api: PcfApi, router: TrafficRouter, hasApprovalLi
     stickyCookie: stickyCookie(api)?.name,
     ...strategySettings[strategy](spec),
   };
+}
+
+/** The user that a link names; the field manager if another one has set one of the annotations. */
+function promotedBy({ metadata: { annotations = {}, managedFields } }: PcfApi): string | undefined {
+  const { promote, decidedBy } = REQUEST_ANNOTATIONS;
+  const fields = [promote, decidedBy].map((name) => ['f:metadata', 'f:annotations', `f:${name}`]);
+  const manager = managedFields?.length
+    ? lastOtherManager(managedFields, FIELD_MANAGER, fields)
+    : APPROVAL_FIELD_MANAGER;
+  return manager === APPROVAL_FIELD_MANAGER ? annotations[decidedBy] : manager;
 }
 
 function announcedApprovals(

@@ -1,4 +1,5 @@
 /** Settings of the horizontal autoscaler that are part of a revision, with `autoscaling.horizontal.onChange: Rollout`. */
+import { horizontalScaling, TARGET_UTILIZATION } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
@@ -13,12 +14,33 @@ export function revisionScaling({ autoscaling }: Pick<PcfApiSpec, 'autoscaling'>
 }
 
 /**
+ * Settings of the stable revision, if they are in effect instead of those of the spec. `stable`: inputs of the stable
+ * revision. Only an explicit other mode takes effect immediately: to remove the block is a change like any other.
+ */
+export function stableScaling(
+  { autoscaling }: Pick<PcfApiSpec, 'autoscaling'>,
+  stable: Inputs,
+): Horizontal | undefined {
+  const isImmediate = autoscaling?.horizontal !== undefined && !revisionScaling({ autoscaling });
+  return isImmediate ? undefined : stable?.autoscaling?.horizontal;
+}
+
+/**
  * The PcfApi as autoscalers read it: with the settings of the stable revision, so that a delivery does not change what
- * an autoscaler does. `stable`: inputs of the stable revision. Without recorded settings, those of the spec apply.
+ * an autoscaler does. Without recorded settings, those of the spec apply.
  */
 export function withStableScaling(api: PcfApi, stable: Inputs): PcfApi {
-  const { horizontal } = stable?.autoscaling ?? {};
-  if (!horizontal || !revisionScaling(api.spec)) return api;
+  const horizontal = stableScaling(api.spec, stable);
+  if (!horizontal) return api;
+  const scaled = withHorizontal(api, horizontal);
+  // `vertical` is not part of a revision. It can size every default target of the stable settings, which would delete
+  // the autoscaler during the delivery although it is to exist afterwards.
+  const isToExist = horizontalScaling(api) !== undefined || !api.spec.autoscaling?.horizontal;
+  if (!isToExist || horizontal.enabled === false || horizontalScaling(scaled)) return scaled;
+  return withHorizontal(api, { ...horizontal, ...TARGET_UTILIZATION });
+}
+
+function withHorizontal(api: PcfApi, horizontal: Horizontal): PcfApi {
   return { ...api, spec: { ...api.spec, autoscaling: { ...api.spec.autoscaling, horizontal } } };
 }
 

@@ -50,9 +50,13 @@ function showLink(link) {
   const button = part('confirm');
   button.textContent = LABELS[action];
   button.className = action;
+  button.onclick = () => use(button);
+  offer(button);
+}
+
+function offer(button) {
   button.disabled = false;
   button.hidden = false;
-  button.onclick = () => use(button);
 }
 
 function text(tag, content) {
@@ -70,7 +74,10 @@ async function send(path) {
     });
     return await response.json();
   } catch {
-    return { state: 'Failed', message: 'No response from the operator. Reload the link to retry.' };
+    return {
+      state: 'Failed',
+      message: 'No response from the operator. Retry, or open the link from the notification again.',
+    };
   }
 }
 
@@ -78,10 +85,22 @@ async function use(button) {
   button.disabled = true;
   const { state, message } = await send('use');
   show(TITLES[state], message);
+  if (state === 'Failed') offer(button);
 }
 
-const link = token
-  ? await send('look')
-  : { state: 'Wrong', message: 'Open the link from the notification again.' };
-if (link.state === 'Open') showLink(link);
-else show(TITLES[link.state], link.message);
+async function readLink() {
+  const link = await send('look');
+  if (link.state === 'Open') return showLink(link);
+  show(TITLES[link.state], link.message);
+  if (link.state !== 'Failed') return;
+  const button = part('confirm');
+  button.textContent = 'Retry';
+  button.onclick = () => {
+    button.disabled = true;
+    return readLink();
+  };
+  offer(button);
+}
+
+if (token) await readLink();
+else show(TITLES.Wrong, 'Open the link from the notification again.');

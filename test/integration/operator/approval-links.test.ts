@@ -177,7 +177,7 @@ describe('approval links', () => {
     await watch.until('the links are void', () => status().delivery?.approval?.linksExpireAt === undefined);
     const used = await post('use', links.approve);
     assert.deepEqual([used.status, used.message], [410, 'Approval links were disabled after it was sent.']);
-    await cluster.patch(NAMESPACE, { notifications: { approvalLinks: { expiresAfter: '1m' } } });
+    await cluster.patch(NAMESPACE, { notifications: { approvalLinks: { expiresAfter: '4h' } } });
   });
 
   it('abort a delivery with the name of the link in the history, and are void in the next delivery of the revision', async () => {

@@ -353,6 +353,11 @@ describe('Helm chart templates', () => {
       'approvals.url=https://approvals.example.com,approvals.userHeader=X-User',
       /approvals\.from: name the authenticating proxy/,
     );
+    await refused(
+      OPERATOR_CHART,
+      'approvals.url=https://approvals.example.com,approvals.userHeader=X-User,networkPolicy.enabled=false,approvals.from[0].podSelector.matchLabels.app=proxy',
+      /approvals\.userHeader: it needs networkPolicy\.enabled/,
+    );
     await refused(OPERATOR_CHART, 'serviceAccount.create=false', /say which account to use/);
     await refused(API_CHART, 'canaryWieght=10', /additional properties 'canaryWieght' not allowed/);
     await refused(API_CHART, 'canaryWeight=101', /canaryWeight/);

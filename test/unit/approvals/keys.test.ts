@@ -7,11 +7,13 @@ const DAY = 24 * 3_600_000;
 class Scenario extends SecretStore {
   now = Date.parse('2026-11-23T12:00:00Z');
   reads = 0;
+  isDown = false;
 
   keys(): LinkKeys {
     const reader = {
       list: (...args: Parameters<typeof this.client.list>) => {
         this.reads += 1;
+        if (this.isDown) return Promise.reject(new Error('connect ECONNREFUSED'));
         return this.client.list(...args);
       },
     };
@@ -94,5 +96,34 @@ describe('LinkKeys', () => {
     scenario.stored = undefined;
     scenario.now += 30_000;
     assert.equal(await keys.verifier(id), undefined);
+  });
+
+  it('reads the Secret once for concurrent requests, and at most once per second while reads fail', async () => {
+    const scenario = new Scenario();
+    const keys = scenario.keys();
+    const { id } = await scenario.keys().signer();
+    const before = scenario.reads;
+    const invent = () =>
+      Promise.allSettled(Array.from({ length: 256 }, (_, at) => keys.verifier(`id-${at}`)));
+    await invent();
+    assert.equal(scenario.reads, before + 1);
+    scenario.isDown = true;
+    scenario.now += 1_001;
+    assert.ok((await invent()).every(({ status }) => status === 'rejected'));
+    await invent();
+    assert.equal(scenario.reads, before + 2);
+    assert.equal((await keys.verifier(id))?.id, id);
+    scenario.now += 30_000;
+    await assert.rejects(keys.verifier(id), /ECONNREFUSED/);
+  });
+
+  it('replaces no key after a jump of the clock to the past, and replaces one with an invalid time', async () => {
+    const scenario = new Scenario();
+    const first = await scenario.keys().signer();
+    scenario.now -= 90 * DAY;
+    assert.deepEqual(await scenario.keys().signer(), first);
+    assert.equal(scenario.writes, 1);
+    scenario.stored!.metadata.annotations = { 'pcf.dev/rotated-at': 'yesterday' };
+    assert.notEqual((await scenario.keys().signer()).id, first.id);
   });
 });

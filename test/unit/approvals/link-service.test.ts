@@ -5,7 +5,7 @@ import { keyIdOf } from '../../../contract/signing-keys.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { LinkService } from '../../../operator/approvals/link-service.js';
 import { WrongLinkError } from '../../../operator/approvals/token.js';
-import { approvalId } from '../../../operator/delivery/request-ids.js';
+import { approvalId, fullId, stepId } from '../../../operator/delivery/request-ids.js';
 import { REQUEST_ANNOTATIONS } from '../../../operator/reconciler/strategies.js';
 import { KubeApiError } from '../../../operator/runtime/kube-client.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
@@ -114,9 +114,9 @@ describe('LinkService', () => {
     scenario = new Scenario();
   });
 
-  it('look reports the link and changes nothing', async () => {
+  it('describeLink reports the link and changes nothing', async () => {
     const { approve } = await scenario.tokens();
-    const link = await scenario.service.look(approve);
+    const link = await scenario.service.describeLink(approve);
     assert.deepEqual(link, {
       ...{ state: 'Open', action: 'approve', namespace: 'platform', name: 'api', revision: 'api-new' },
       ...{ step: 1, of: 2, weight: 10, expiresAt: '2026-11-23T16:00:00Z' },
@@ -124,16 +124,16 @@ describe('LinkService', () => {
     assert.deepEqual(scenario.annotations, {});
   });
 
-  it('use records the request with its user, once: a second use reports it as used', async () => {
+  it('useLink records the request with its user, once: a second use reports it as used', async () => {
     const { approve } = await scenario.tokens();
-    const accepted = await scenario.service.use(approve, 'ann@example.com');
+    const accepted = await scenario.service.useLink(approve, 'ann@example.com');
     assert.deepEqual(accepted, { state: 'Accepted', message: 'Step 1 of 2 of api-new was approved.' });
     assert.deepEqual(scenario.annotations, {
       [names.promote]: approvalId(scenario.live.status!.delivery!),
       [names.decidedBy]: 'ann@example.com',
     });
     const version = scenario.live.metadata.resourceVersion;
-    const again = await scenario.service.use(approve, 'bob@example.com');
+    const again = await scenario.service.useLink(approve, 'bob@example.com');
     assert.deepEqual(again, { state: 'Used', message: 'The step was approved already.' });
     assert.equal(scenario.live.metadata.resourceVersion, version);
     assert.doesNotMatch(scenario.log.join(''), new RegExp(approve.split('.')[2]!));
@@ -143,16 +143,16 @@ describe('LinkService', () => {
   it('accepts one of many concurrent uses, also with a cache that lags behind', async () => {
     const { approve, abort } = await scenario.tokens();
     const approvals = await Promise.all(
-      Array.from({ length: 8 }, () => scenario.service.use(approve, undefined)),
+      Array.from({ length: 8 }, () => scenario.service.useLink(approve, undefined)),
     );
     assert.equal(approvals.filter(({ state }) => state === 'Accepted').length, 1);
     assert.equal(scenario.annotations[names.decidedBy], 'the holder of the link to team');
     const aborts = await Promise.all([
-      scenario.service.use(abort, undefined),
-      scenario.service.use(abort, undefined),
+      scenario.service.useLink(abort, undefined),
+      scenario.service.useLink(abort, undefined),
     ]);
     assert.deepEqual(aborts.map(({ state }) => state).sort(), ['Accepted', 'Used']);
-    const late = await scenario.service.use(approve, undefined);
+    const late = await scenario.service.useLink(approve, undefined);
     assert.deepEqual(late, { state: 'Used', message: 'The delivery was aborted already.' });
   });
 
@@ -209,17 +209,33 @@ describe('LinkService', () => {
       const { approve } = await scenario.tokens();
       change(scenario);
       scenario.cached = scenario.live;
-      const result = await scenario.service.use(approve, undefined);
+      const result = await scenario.service.useLink(approve, undefined);
       assert.equal(result.state, state);
       assert.match((result as { message: string }).message, message);
       assert.deepEqual(scenario.annotations, {});
     });
   }
 
+  it('does not replace a promotion by kubectl pcf promote that waits for a window', async () => {
+    const { approve, abort } = await scenario.tokens();
+    const { delivery } = scenario.live.status!;
+    for (const request of [stepId(delivery!)!, fullId(delivery!)!]) {
+      scenario.edit(({ metadata }) => (metadata.annotations = { [names.promote]: request }));
+      scenario.cached = scenario.live;
+      const result = await scenario.service.useLink(approve, undefined);
+      assert.deepEqual(result, { state: 'Used', message: 'The step was promoted already.' });
+      assert.deepEqual(scenario.annotations, { [names.promote]: request });
+    }
+    scenario.edit(({ metadata }) => (metadata.annotations = { [names.promote]: 'api-new@earlier/Canary/0' }));
+    scenario.cached = scenario.live;
+    assert.equal((await scenario.service.describeLink(approve)).state, 'Open');
+    assert.equal((await scenario.service.useLink(abort, undefined)).state, 'Accepted');
+  });
+
   it('judges the object in the API server if the cache is old', async () => {
     const { approve } = await scenario.tokens();
     scenario.edit(({ status }) => (status!.delivery!.approval!.since = '2026-11-23T12:10:00.000Z'));
-    assert.equal((await scenario.service.use(approve, undefined)).state, 'Used');
+    assert.equal((await scenario.service.useLink(approve, undefined)).state, 'Used');
     assert.deepEqual(scenario.annotations, {});
   });
 
@@ -227,7 +243,7 @@ describe('LinkService', () => {
     const { abort } = await scenario.tokens();
     scenario.edit(({ spec }) => (spec.paused = true));
     scenario.cached = scenario.live;
-    assert.equal((await scenario.service.use(abort, undefined)).state, 'Accepted');
+    assert.equal((await scenario.service.useLink(abort, undefined)).state, 'Accepted');
     assert.equal(scenario.annotations[names.abort], 'api-new@2026-11-23T11:50:00.000Z');
   });
 
@@ -235,7 +251,7 @@ describe('LinkService', () => {
     const { approve, abort } = await scenario.tokens();
     const [header, , signature] = approve.split('.');
     const mixed = [header, abort.split('.')[1], signature].join('.');
-    await assert.rejects(scenario.service.use(mixed, undefined), WrongLinkError);
+    await assert.rejects(scenario.service.useLink(mixed, undefined), WrongLinkError);
     assert.deepEqual(scenario.annotations, {});
     assert.equal(await scenario.uses('Wrong'), 1);
   });

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { pino } from 'pino';
 import { request } from 'undici';
 import { ApprovalServer, type ApprovalServerOptions } from '../../../operator/approvals/server.js';
@@ -23,7 +25,7 @@ describe('ApprovalServer', () => {
       return { state: 'Accepted' as const, message: 'done' };
     };
     server = new ApprovalServer({
-      service: { use, look: async () => ({ state: 'Used', message: 'used' }) },
+      service: { useLink: use, describeLink: async () => ({ state: 'Used', message: 'used' }) },
       ...{ publicUrl: `${ORIGIN}/pcf`, host: '127.0.0.1', port: 0 },
       logger: pino({}, { write: (line: string) => log.push(line) }),
       ...options,
@@ -31,6 +33,13 @@ describe('ApprovalServer', () => {
     url = `http://127.0.0.1:${await server.listen()}`;
   }
   afterEach(() => server.close());
+
+  /** Sends text as it is: clients normalize paths. Returns the response. */
+  async function raw(text: string): Promise<string> {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8');
+    socket.write(text);
+    return (await socket.toArray()).join('');
+  }
 
   async function post(path: string, token: unknown, headers: Record<string, string> = {}) {
     const { statusCode, body } = await request(`${url}${path}`, {
@@ -56,9 +65,11 @@ describe('ApprovalServer', () => {
       assert.equal(statusCode, 405, path);
       await body.dump();
     }
-    const { statusCode, body } = await request(`${url}/pcf/../../etc/passwd`);
-    assert.equal(statusCode, 404);
-    await body.dump();
+    for (const path of ['/pcf/../../etc/passwd', '/../../../etc/passwd', '/%2e%2e/package.json'])
+      assert.match(
+        await raw(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`),
+        /^HTTP\/1.1 404 /,
+      );
     assert.deepEqual(calls, []);
   });
 
@@ -66,7 +77,7 @@ describe('ApprovalServer', () => {
     await start();
     assert.deepEqual(await post('/pcf/use', 't'), { status: 200, state: 'Accepted', message: 'done' });
     const foreign = await post('/use', 't', { origin: 'https://evil.example.com' });
-    assert.deepEqual([foreign.status, foreign.state], [403, 'Wrong']);
+    assert.deepEqual([foreign.status, foreign.state], [403, 'Failed']);
     assert.equal((await post('/use', 't', { origin: 'null' })).status, 403);
     assert.equal((await post('/use', 't', { 'content-type': 'text/plain' })).status, 415);
     assert.equal((await post('/use', 5)).status, 400);
@@ -94,5 +105,28 @@ describe('ApprovalServer', () => {
     assert.equal((await post('/use', 't')).status, 403);
     assert.equal((await post('/use', 't', { 'x-forwarded-email': 'ann@example.com' })).status, 200);
     assert.deepEqual(calls, [['t', 'ann@example.com']]);
+    const body = '{"token":"t"}';
+    const named = (lines: string) =>
+      raw(
+        `POST /use HTTP/1.1\r\nhost: x\r\norigin: ${ORIGIN}\r\ncontent-type: application/json\r\n` +
+          `${lines}content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+      );
+    const of = (user: string) => `x-forwarded-email: ${user}\r\n`;
+    assert.match(await named(of('bob@example.com')), /^HTTP\/1.1 200 /);
+    for (const lines of [of('mallory@x.com') + of('ann@example.com'), of('mallory@x.com, ann@example.com')])
+      assert.match(await named(lines), /^HTTP\/1.1 403 .*exactly one user/s);
+    assert.equal(calls.length, 2);
+  });
+
+  it('does not log requests that their client aborts', async () => {
+    await start();
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(
+      `POST /use HTTP/1.1\r\nhost: x\r\norigin: ${ORIGIN}\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{"tok`,
+    );
+    await setTimeout(50);
+    socket.resetAndDestroy();
+    await setTimeout(50);
+    assert.deepEqual([calls, log], [[], []]);
   });
 });

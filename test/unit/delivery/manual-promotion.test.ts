@@ -108,6 +108,44 @@ describe('the wait for a manual promotion', () => {
     assert.equal(cluster.position.approval?.linksExpireAt, undefined);
   });
 
+  for (const [what, hinder] of Object.entries({
+    'the delivery is paused': (cluster: ModelCluster, is: boolean) => {
+      cluster.settings.paused = is;
+    },
+    'the weight is not effective': (cluster: ModelCluster, is: boolean) => {
+      cluster.revisions.get('b')!.ready = is ? 0 : cluster.revisions.get('b')!.replicas;
+    },
+  }))
+    it(`does not get revoked links back if they were disabled and enabled again while ${what}`, () => {
+      const { cluster } = waiting();
+      const id = approvalId(cluster.position);
+      hinder(cluster, true);
+      cluster.settings.announceApprovals = {};
+      cluster.reconcile();
+      assert.equal(cluster.position.approval?.linksExpireAt, undefined);
+      cluster.settings.announceApprovals = { linksExpireAfterMs: HOUR };
+      cluster.reconcile();
+      assert.equal(cluster.position.approval?.linksExpireAt, undefined);
+      hinder(cluster, false);
+      assert.equal(announcements(settle(cluster)).length, 1);
+      assert.notEqual(approvalId(cluster.position), id);
+      cluster.settings.requests = { promote: id };
+      assert.deepEqual(settle(cluster), []);
+    });
+
+  it('ends when the spec describes another revision, whose start a window holds, and starts again with another id', () => {
+    const { cluster } = waiting();
+    const id = approvalId(cluster.position);
+    cluster.held = ['Start'];
+    cluster.target = 'c';
+    assert.deepEqual(settle(cluster), []);
+    assert.equal(cluster.position.update, 'b');
+    assert.equal(approvalId(cluster.position), undefined);
+    cluster.target = 'b';
+    assert.equal(announcements(settle(cluster)).length, 1);
+    assert.notEqual(approvalId(cluster.position), id);
+  });
+
   it('PROPERTY: the request of a link promotes the step that it was issued for, once, whatever else happens', () => {
     const operation = fc.oneof(
       fc.constantFrom(

@@ -47,5 +47,6 @@ function observedOf({ settings }: ModelCluster, delivery: Observation): Observed
     trouble: new Map(),
     componentTroubles: [],
     readyReplicas: delivery.revisions.reduce((sum, { ready }) => sum + ready, 0),
+    obsoleteReplicas: false,
   };
 }

@@ -81,7 +81,10 @@ capabilities: { drop: [ALL] }
 - { name: PCF_APPROVAL_URL, value: {{ .url | quote }} }
 - { name: PCF_APPROVAL_PORT, value: {{ .port | quote }} }
 - { name: PCF_APPROVAL_KEY_SECRET, value: {{ include "pcf-operator.approvalKeySecret" $ | quote }} }
-{{- if and .userHeader $.Values.networkPolicy.enabled (not .from) }}
+{{- if and .userHeader (not $.Values.networkPolicy.enabled) }}
+{{- fail "approvals.userHeader: it needs networkPolicy.enabled, because any client that reaches the page without the authenticating proxy could invent it" }}
+{{- end }}
+{{- if and .userHeader (not .from) }}
 {{- fail "approvals.from: name the authenticating proxy, because any other client could invent approvals.userHeader" }}
 {{- end }}
 {{- with .userHeader }}

@@ -109,7 +109,7 @@ export const notifications = z
     grafana: grafana.optional().meta({ description: 'Annotates deliveries in Grafana.' }),
     approvalLinks: approvalLinks.optional().meta({
       description:
-        'Adds links to approve and to abort to the notification `ApprovalRequested` of webhooks. Who has a link can use it, once. Requires the public URL of approvals in the settings of the operator. Unset: no links.',
+        'Adds links to approve and to abort to the notification `ApprovalRequested` of webhooks. Anyone who has a link can use it once. Requires the public URL of approvals in the settings of the operator. Unset: no links.',
     }),
   })
   .meta(
