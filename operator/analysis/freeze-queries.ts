@@ -18,6 +18,10 @@ import type { AnalysisScheduler } from './scheduler.js';
 
 /** Retry interval after an error of Prometheus, unless the interval of the query is shorter. */
 const RETRY_MS = 30_000;
+/** Time for a measurement that is due to start, and to be recorded. */
+const GRACE_MS = 30_000;
+/** Maximum clock difference between two leaders. */
+const CLOCK_SKEW_MS = 60_000;
 /** Keys of the scheduler end with it: a PcfApi has its analysis under its own key. */
 const SUFFIX = '/freezeWhen';
 
@@ -59,10 +63,11 @@ export class FreezeQueries {
       due.map(({ query, digest, last }) => requestOf(api, prometheus, query, digest, last, now)),
       freezeWhen.map(({ name }) => name),
     );
-    const waits = current.map((one) => one.waitMs).filter((wait) => wait > 0);
+    const validity = current.map(({ query, last }) => validMs(query, prometheus, last, now));
+    const waits = [...current.map((one) => one.waitMs), ...validity].filter((wait) => wait > 0);
     return {
       measured: current.flatMap(({ last }) => last ?? []),
-      frozen: current.flatMap(({ query, last }) => frozenBy(query, last) ?? []),
+      frozen: current.flatMap(({ query, last }, index) => frozenBy(query, last, validity[index]!) ?? []),
       ...(waits.length > 0 ? { requeueAfterMs: Math.min(...waits) } : {}),
     };
   }
@@ -87,7 +92,24 @@ function waitMs({ interval }: FreezeQuery, last: FreezeMeasurement | undefined, 
   if (!last) return 0;
   const intervalMs = durationMs(interval);
   const pauseMs = last.outcome === 'Error' ? Math.min(intervalMs, RETRY_MS) : intervalMs;
-  return Math.min(pauseMs, Math.max(0, Date.parse(last.measuredAt) + pauseMs - now));
+  const ageMs = now - Date.parse(last.measuredAt);
+  return ageMs < 0 ? 0 : Math.max(0, pauseMs - ageMs);
+}
+
+/**
+ * Milliseconds for which a value at its bound still counts: until the next one had the time to arrive. A stale value,
+ * such as the one before a long restart, is none.
+ */
+function validMs(
+  { interval }: FreezeQuery,
+  { timeout }: PrometheusTarget,
+  last: FreezeMeasurement | undefined,
+  now: number,
+): number {
+  if (last?.outcome !== 'Success') return 0;
+  const ageMs = now - Date.parse(last.measuredAt);
+  if (ageMs < -CLOCK_SKEW_MS) return 0;
+  return Math.max(0, durationMs(interval) + durationMs(timeout) + GRACE_MS - ageMs);
 }
 
 function measurementOf({ name, at, outcome, value, detail }: Measurement, digest: string): FreezeMeasurement {
@@ -101,12 +123,14 @@ function measurementOf({ name, at, outcome, value, detail }: Measurement, digest
 function frozenBy(
   { name, below }: FreezeQuery,
   last: FreezeMeasurement | undefined,
+  leftMs: number,
 ): FreezeOutcome['frozen'][number] | undefined {
-  if (last?.outcome === 'Success') return undefined;
+  if (last?.outcome === 'Success' && leftMs > 0) return undefined;
   const opensWhen = `a value of ${name} of at least ${below}`;
   if (!last) return { name, opensWhen, reason: 'not measured yet' };
   if (last.outcome === 'Failure') return { name, opensWhen, reason: `${last.value} is below ${below}` };
-  return { name, opensWhen, reason: `no value: ${last.detail ?? 'no data'}` };
+  const problem = last.outcome === 'Success' ? `the last one is of ${last.measuredAt}` : last.detail;
+  return { name, opensWhen, reason: `no value: ${problem ?? 'no data'}` };
 }
 
 function requestOf(

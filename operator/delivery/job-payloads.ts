@@ -3,6 +3,7 @@ import type { JobPayloads, PayloadVersions } from '../api/v1alpha1/status/job-pa
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { DeliveryContext } from './context.js';
 import type { Observation, RevisionView } from './observation.js';
+import { isMigrated } from './revision-view.js';
 import { wasServed } from './schema-check.js';
 
 /** Payloads of an image that reports none. */
@@ -22,6 +23,8 @@ export interface PayloadReport {
 export function incompatibleJobs(context: DeliveryContext): string | undefined {
   const { canary, stable, position, spec } = context;
   if (!canary || !stable || !spec.workers) return undefined;
+  // Its payload versions are in the report of expand.
+  if (!isMigrated(canary)) return undefined;
   if (position.undo || wasServed(context, canary)) return undefined;
   const report = (view: RevisionView): PayloadReport => ({
     name: view.name,

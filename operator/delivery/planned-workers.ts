@@ -1,7 +1,7 @@
 /**
  * Workers of each revision. They have no router: workers compete for jobs, so a revision gets the share of the jobs
- * that it has of the workers. The share follows the weight, and the number of workers is retained: the new revision's
- * are added before stable ones are removed, and removed without waiting for them.
+ * that it has of the workers. The share follows the weight, and the number of workers is retained: on the way up,
+ * workers of the new revision are ready before stable ones are removed; on the way down they are removed at once.
  */
 import type { DeliveryContext } from './context.js';
 import type { RevisionView } from './observation.js';
@@ -31,7 +31,7 @@ export function planWorkers(context: DeliveryContext, traffic: ServedTraffic): W
   const { previous } = position;
   const isRetained =
     previous !== undefined &&
-    ![stable.name, canary?.name].includes(previous) &&
+    ![stable.name, canary?.name, position.failed?.revision].includes(previous) &&
     (traffic.replicas[previous] ?? 0) > 0 &&
     workersOf(viewOf(revisions, previous)).replicas > 0;
   return {

@@ -36,7 +36,7 @@ interface Deployment extends KubeObject {
 }
 
 /**
- * Whether workers of the stable revision continue until others replace them: `components.worker.canary` was enabled
+ * Whether workers continue until those of the stable revision replace them: `components.worker.canary` was enabled
  * or disabled, which changes the Deployment. `live`: the Deployments in the cluster.
  */
 export function isReplacing(
@@ -48,10 +48,14 @@ export function isReplacing(
   const { worker } = api.spec.components ?? {};
   if (!stable || !worker?.enabled || podRange(worker).max === 0) return false;
   const common = componentName(api, 'worker');
-  const [before, after] = isWorkerDelivered(api.spec)
-    ? [common, workerName(stable)]
-    : [workerName(stable), common];
-  if (metadata.name !== before) return false;
+  const { [LABELS.revision]: revision } = metadata.labels ?? {};
+  const isDelivered = isWorkerDelivered(api.spec);
+  // If it was disabled in a delivery, the stable revision need not be the one with the workers.
+  const isBefore = isDelivered
+    ? metadata.name === common
+    : revision !== undefined && metadata.name === workerName(revision);
+  if (!isBefore) return false;
+  const after = isDelivered ? workerName(stable) : common;
   const next = live.find((object) => object.metadata.name === after) as Deployment | undefined;
   return !next || (next.status?.readyReplicas ?? 0) < (next.spec?.replicas ?? 1);
 }

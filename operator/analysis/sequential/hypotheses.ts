@@ -5,6 +5,9 @@ import { minEffectOf } from './settings.js';
 import { boundaries, slowRequests } from './slow-requests.js';
 import type { Counts, Prior, TwoCounts } from './two-proportions.js';
 
+/** Name of the operations that a process of the API counts together. */
+const OTHER_OPERATIONS = 'other';
+
 export interface Hypothesis {
   /** Undefined: all operations together. */
   operation?: string;
@@ -25,13 +28,16 @@ export interface Hypothesis {
  * smaller evidence, but controls the rate of false discoveries: here one false discovery aborts the delivery.
  *
  * Only all operations together decide that a step has passed, because a rare operation would block every
- * delivery. Operations that the stable revision has not served before the step are part of the sum only.
+ * delivery. Operations that the stable revision has not served before the step are part of the sum only, and so is
+ * `other`: which operations it contains differs between processes.
  */
 export function hypotheses(spec: MetricSpec, canary: RevisionCounts, stable: RevisionCounts): Hypothesis[] {
   const sum = together(stable);
   const all = { canary: together(canary), stable: sum };
   if (!(spec.successRate ?? spec.latency)?.perOperation) return tests(spec, undefined, all, 1);
-  const known = [...stable].filter(([, { totalRequests }]) => totalRequests > 0);
+  const known = [...stable].filter(
+    ([name, { totalRequests }]) => totalRequests > 0 && name !== OTHER_OPERATIONS,
+  );
   const perOperation = known.flatMap(([operation, of]) => {
     const mine = canary.get(operation);
     const share = 0.25 * (of.totalRequests / sum.totalRequests + 1 / known.length);

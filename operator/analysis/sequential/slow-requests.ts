@@ -14,7 +14,8 @@ export interface Boundary {
 /**
  * The boundaries below and above the percentile; the nearer one first. Empty without requests in the histogram.
  * `slowdown`: relative increase of the latency. The effect is at least that of a tail that is inversely
- * proportional to the latency, at the percentile: with no request near the boundary it would be 0.
+ * proportional to the latency, at the percentile: with no request near the boundary it would be 0. It is at most
+ * half of the share of fast requests: a greater increase could not be detected.
  */
 export function boundaries(
   { totalRequests, totalBuckets }: OperationCounts,
@@ -31,7 +32,10 @@ export function boundaries(
     .toSorted((a, b) => distance(a.share, slow) - distance(b.share, slow))
     .map(({ seconds, share }) => ({
       seconds,
-      effect: Math.max(slow * slowdown, shareAbove(points, seconds / (1 + slowdown)) - share),
+      effect: Math.min(
+        (1 - share) / 2,
+        Math.max(slow * slowdown, shareAbove(points, seconds / (1 + slowdown)) - share),
+      ),
     }));
 }
 

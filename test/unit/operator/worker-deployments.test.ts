@@ -88,7 +88,12 @@ describe('workerDeployments', () => {
 
   it('continue after canary.enabled has changed, until the Deployment that replaces them is ready', () => {
     const named = (name: string, readyReplicas = 0): KubeObject => ({
-      ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace: 'n' } as never },
+      ...{ apiVersion: 'apps/v1', kind: 'Deployment' },
+      metadata: {
+        name,
+        namespace: 'n',
+        labels: { [LABELS.revision]: name.replace(/-worker$/, '') },
+      } as never,
       ...{ spec: { replicas: 3 }, status: { readyReplicas } },
     });
     const [common, own] = [named('api-worker', 3), named(`${old.name}-worker`, 2)];
@@ -100,6 +105,7 @@ describe('workerDeployments', () => {
     assert.ok(!isReplacing(none, old.name, common, [common]), 'no worker replaces them');
     const disabled = pcfApi(withCanary({ canary: { enabled: false } }));
     assert.ok(isReplacing(disabled, old.name, own, [own]));
+    assert.ok(isReplacing(disabled, fresh.name, own, [own, named('api-worker')]), 'after a promotion');
     assert.ok(!isReplacing(disabled, old.name, own, [own, common]));
     assert.ok(!isReplacing(pcfApi({}), old.name, own, [own]), 'the worker was disabled');
   });

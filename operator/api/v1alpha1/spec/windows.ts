@@ -168,7 +168,7 @@ const freezeQuery = z
       .min(1)
       .max(4096)
       .meta({
-        description: `A PromQL query, such as the rest of an error budget. ${PLACEHOLDERS.join(' and ')} are replaced; put them in quotes. The lowest series of the result counts.`,
+        description: `A PromQL query, such as the remaining error budget. ${PLACEHOLDERS.join(' and ')} are replaced; put them in quotes. The lowest series of the result counts.`,
         examples: ['slo:period_error_budget_remaining:ratio{sloth_service="{{name}}"}'],
       }),
     below: figure.meta({
