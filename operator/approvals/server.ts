@@ -5,10 +5,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { shippedPath } from '../../contract/shipped-files.js';
+import { closeServer, listen } from '../runtime/listening.js';
 import { SECURITY_HEADERS } from '../runtime/security-headers.js';
 import type { LinkService } from './link-service.js';
 import { WrongLinkError } from './token.js';
@@ -60,17 +60,13 @@ export class ApprovalServer {
   }
 
   /** Resolves with the port. */
-  async listen(): Promise<number> {
+  listen(): Promise<number> {
     const { host, port } = this.options;
-    await new Promise<void>((resolve, reject) => {
-      this.server.once('error', reject).listen(port, host, resolve);
-    });
-    return (this.server.address() as AddressInfo).port;
+    return listen(this.server, port, host);
   }
 
   async close(): Promise<void> {
-    this.server.closeAllConnections();
-    await new Promise((resolve) => this.server.close(resolve));
+    await closeServer(this.server);
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
