@@ -82,7 +82,7 @@ describe('PrometheusProvider with a real Prometheus', () => {
     assert.ok(found.p50 > 0.005 && found.p50 <= 0.025, String(found.p50));
     assert.ok(found.p99 > 0.5 && found.p99 <= 1, String(found.p99));
     const unknown = await figuresOf(server, pcfApi(), 'api-unknown', 60);
-    assert.deepEqual(unknown, { requests: 0 });
+    assert.deepEqual(unknown, { requests: 0, windowSeconds: 60 });
   });
 
   describe('success rate', () => {
