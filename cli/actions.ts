@@ -13,6 +13,7 @@ import {
   type Revision,
   revisionOf,
 } from '../operator/resources/revision.js';
+import { scalingChanges } from '../operator/resources/revision-scaling.js';
 import type { KubeObject } from '../operator/runtime/kube-types.js';
 import { type ClusterAccess, FIELD_MANAGER, getPcfApi } from './cluster.js';
 import { CliError } from './output.js';
@@ -72,8 +73,13 @@ export const overrideWindows =
       throw new CliError(
         `${strict.map(({ source }) => source).join(' and ')} does not allow an override: its owner must change it`,
       );
-    const until = `${new Date(Date.now() + forMs).toISOString().slice(0, 19)}Z`;
-    const annotations = { [OVERRIDE_ANNOTATIONS.until]: until, [OVERRIDE_ANNOTATIONS.reason]: reason };
+    const now = Date.now();
+    const [from, until] = [now, now + forMs].map((at) => `${new Date(at).toISOString().slice(0, 19)}Z`);
+    const annotations = {
+      [OVERRIDE_ANNOTATIONS.from]: from,
+      [OVERRIDE_ANNOTATIONS.until]: until,
+      [OVERRIDE_ANNOTATIONS.reason]: reason,
+    };
     const written = await edit(access, name, { metadata: { annotations } });
     return { written, done: `overrides windows and freezes until ${until}: ${reason}` };
   };
@@ -81,7 +87,7 @@ export const overrideWindows =
 /** Ends an override of windows and freezes. */
 export const restoreWindows: Action = async (access, name) => {
   await getPcfApi(access, name); // throws a helpful error if it does not exist
-  const annotations = { [OVERRIDE_ANNOTATIONS.until]: null, [OVERRIDE_ANNOTATIONS.reason]: null };
+  const annotations = Object.fromEntries(Object.values(OVERRIDE_ANNOTATIONS).map((key) => [key, null]));
   return {
     written: await edit(access, name, { metadata: { annotations } }),
     done: 'windows and freezes are in effect again',
@@ -124,9 +130,19 @@ export const undo =
 
 /** What an undo would do: the lines of `--dry-run`. Throws a {@link CliError} if the undo would be rejected. */
 export async function describeUndoPlan(access: ClusterAccess, name: string, to?: string): Promise<string[]> {
-  const { revision, restore } = await planUndo(access, name, to);
-  const lines = [`would roll back to revision ${revision.number}, ${revision.image}`];
+  const { api, revision, restore } = await planUndo(access, name, to);
+  const lines = [
+    `would roll back to revision ${revision.number}, ${revision.image}`,
+    ...describeScaling(api, revision),
+  ];
   return restore ? [...lines, `would restore ${restore.migrations.join(', ')}`, ...restore.details] : lines;
+}
+
+/** The settings of the autoscaler that the undo restores. */
+function describeScaling({ spec }: PcfApi, { inputs }: Revision): string[] {
+  const restored = inputs?.autoscaling?.horizontal;
+  const changes = restored ? scalingChanges(spec.autoscaling?.horizontal, restored) : [];
+  return changes.length > 0 ? [`would set autoscaling.horizontal: ${changes.join(', ')}`] : [];
 }
 
 interface PlannedUndo {

@@ -1,5 +1,6 @@
 /** `kubectl pcf promote | abort | retry | undo | adopt | history`: deliveries. */
 import type { Command } from 'commander';
+import { authorsOf } from '../operator/dashboard/view/authors.js';
 import { type Action, abort, adopt, describeUndoPlan, promote, retry, undo } from './actions.js';
 import { type ClusterOptions, clusterCommand, getPcfApi, withCluster } from './cluster.js';
 import { age, outputOption, printJson, report, table } from './output.js';
@@ -92,7 +93,7 @@ export function historyCommand(): Command {
           record.outcome + (record.reason ? ` (${record.reason})` : ''),
           age(record.finishedAt),
           duration(record.startedAt, record.finishedAt),
-          record.by ?? '-',
+          authorsOf(record) ?? '-',
           record.commit?.slice(0, 12) ?? '-',
         ]);
         console.log(table(['REVISION', 'IMAGE', 'OUTCOME', 'AGE', 'DURATION', 'BY', 'COMMIT'], rows));

@@ -45,10 +45,17 @@ export interface Series {
 
 /** A server with the HTTP API of Prometheus or of Loki, whose query results have the same form. */
 export class QueryServer {
+  /** Of the messages: without a query, which may contain a token. */
+  private readonly url: string;
+
+  /** Throws a {@link CliError} for an invalid URL. */
   constructor(
     private readonly client: KubeClient,
-    readonly url: string,
-  ) {}
+    private readonly given: string,
+  ) {
+    const { origin, pathname } = checkedUrl(given);
+    this.url = `${origin}${pathname.replace(/\/$/, '')}`;
+  }
 
   /** The instant vector of a query. `path`: `/api/v1/query` of Prometheus, or that of Loki. */
   async query(query: string, path = '/api/v1/query'): Promise<Series[]> {
@@ -80,29 +87,55 @@ export class QueryServer {
   };
 
   private async get(path: string, query: Record<string, string>): Promise<unknown> {
-    const { pathname } = new URL(this.url);
-    const full = `${pathname.replace(/\/$/, '')}${path}`;
-    const service = serviceOf(this.url);
-    if (service) return this.client.getFromService(service, full, query).catch(this.explained);
-    const address = `${new URL(this.url).origin}${full}?${new URLSearchParams(query)}`;
-    const limits = { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS };
-    const { statusCode, body } = await request(address, limits).catch((error: Error) => {
+    const address = new URL(`${this.url}${path}?${new URLSearchParams(query)}`);
+    const service = serviceOf(this.given);
+    if (service) return this.client.getFromService(service, address.pathname, query).catch(this.explained);
+    const { statusCode, text } = await this.getDirectly(address).catch((error: Error) => {
       throw new CliError(`${this.url} is unreachable from this machine: ${error.message}`);
     });
-    if (statusCode === 200) return body.json();
-    await body.dump();
-    throw new CliError(`${this.url} returned status ${statusCode}`);
+    if (statusCode !== 200) throw new CliError(`${this.url} returned status ${statusCode}`);
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw new CliError(`${this.url} did not answer with JSON`);
+    }
+  }
+
+  private async getDirectly(address: URL): Promise<{ statusCode: number; text: string }> {
+    const limits = { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS };
+    const { statusCode, body } = await request(address, limits);
+    return { statusCode, text: await body.text() };
   }
 }
 
-/** The Service that a URL of the cluster names: `name.namespace`, also with `.svc` and the domain of the cluster. */
+/** The messages do not contain the URL: it may contain a password. */
+function checkedUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (!url || !['http:', 'https:'].includes(url.protocol))
+    throw new CliError('the URL of the server must have the form http://HOST:PORT');
+  if (url.username || url.password)
+    throw new CliError(
+      'the URL of the server must not contain a user name or password; no credentials are sent',
+    );
+  return url;
+}
+
+/**
+ * The Service that a URL of the cluster names: `name.namespace` with a port, unlike a host such as
+ * example.com, or with `.svc` and the domain of the cluster.
+ */
 export function serviceOf(url: string): ServicePort | undefined {
   const { hostname, port, protocol } = new URL(url);
   const [name, namespace, svc] = hostname.split('.');
-  const isService = svc === 'svc' || (namespace !== undefined && svc === undefined);
+  const isService = svc === 'svc' || (namespace !== undefined && svc === undefined && hasPort(url));
   if (!name || !namespace || !isService) return undefined;
   const scheme = protocol === 'https:' ? 'https' : 'http';
   return { namespace, name, scheme, port: port || (scheme === 'https' ? '443' : '80') };
+}
+
+/** The parsed URL has no port if it is the default one. */
+function hasPort(url: string): boolean {
+  return /^https?:\/\/[^/?#]*:\d+(?:[/?#]|$)/i.test(url);
 }
 
 /** The URL of the option, or of the analysis in the spec. */

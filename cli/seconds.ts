@@ -8,3 +8,10 @@ export function seconds(text: string): number {
   if (value > 0 && value <= MAX_SECONDS) return value;
   throw new InvalidArgumentError(`It must be a number of seconds, more than 0 and at most ${MAX_SECONDS}.`);
 }
+
+/** As {@link seconds}, for a value that a query uses. Throws InvalidArgumentError. */
+export function wholeSeconds(text: string): number {
+  const value = seconds(text);
+  if (Number.isInteger(value)) return value;
+  throw new InvalidArgumentError('It must be a whole number of seconds.');
+}

@@ -5,15 +5,26 @@ import type { PcfApiSpec } from '../operator/api/v1alpha1/spec.js';
 import { type RevisionInputs, revisionInputs } from '../operator/resources/revision.js';
 
 export function undoPatch(spec: PcfApiSpec, inputs: RevisionInputs): unknown {
-  const now = revisionInputs(spec);
+  const now = withScaling(revisionInputs(spec), inputs, spec);
   // Only some fields of these are part of a revision. The others are not changed.
   const parts = {
     availability: now.availability && {},
     secrets: now.secrets && {},
     monitoring: now.monitoring && {},
     traffic: now.traffic && {},
+    autoscaling: now.autoscaling && { horizontal: { ...now.autoscaling.horizontal, onChange: undefined } },
   };
   return mergePatch(now, { ...parts, ...withRotation(inputs, now, spec) });
+}
+
+/** Settings of the autoscaler that are not part of the current revision are replaced, too, if the other one has them. */
+function withScaling(
+  now: RevisionInputs,
+  inputs: RevisionInputs,
+  { autoscaling }: PcfApiSpec,
+): RevisionInputs {
+  const { horizontal } = autoscaling ?? {};
+  return inputs.autoscaling && horizontal ? { ...now, autoscaling: { horizontal } } : now;
 }
 
 /** The rotation interval is not part of a revision: an undo keeps it, and sets only the overlap to its default. */

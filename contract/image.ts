@@ -201,6 +201,27 @@ export const schemaCheckSchema = z.object({
 });
 export type SchemaCheck = z.infer<typeof schemaCheckSchema>;
 
+/** The operator stores them in a status with these bounds. */
+const payloadVersion = z.int().min(0).max(100_000);
+const MAX_QUEUES = 100;
+
+/** Payload versions of a type of job. */
+export const payloadVersionsSchema = z.object({
+  /** Version of the jobs that the image queues. */
+  writes: payloadVersion,
+  /** Oldest version that it can process. */
+  readsFrom: payloadVersion,
+  /** Newest version that it can process. */
+  readsTo: payloadVersion,
+});
+export type PayloadVersions = z.infer<typeof payloadVersionsSchema>;
+
+/** By queue. An image that reports none writes and reads version 1. */
+export const jobPayloadsSchema = z
+  .record(z.string(), payloadVersionsSchema)
+  .refine((queues) => Object.keys(queues).length <= MAX_QUEUES, `at most ${MAX_QUEUES} queues`);
+export type JobPayloads = z.infer<typeof jobPayloadsSchema>;
+
 /** A contract migration whose drops are hidden, so that `migrate restore` can reverse it. */
 export const hiddenMigrationSchema = z.object({
   migration: z.string(),
@@ -250,6 +271,8 @@ export const migrationReportSchema = z.object({
   backfill: backfillProgressSchema.optional(),
   /** With the phase expand and {@link ENV.schemaCheckWindow}. */
   schemaCheck: schemaCheckSchema.optional(),
+  /** With the phase expand: payload versions of the jobs of the image. Invalid ones count as not reported. */
+  jobs: jobPayloadsSchema.optional().catch(undefined),
   /** What is hidden after the run. */
   hidden: z.array(hiddenMigrationSchema).optional(),
   irreversible: z.array(irreversibleMigrationSchema).optional(),
@@ -296,5 +319,7 @@ export const imageDescriptionSchema = z.object({
   configSchema: z.record(z.string(), z.unknown()),
   /** The GraphQL schema, in SDL. */
   graphqlSchema: z.string().optional(),
+  /** Payload versions of its background jobs. */
+  jobs: jobPayloadsSchema.optional(),
 });
 export type ImageDescription = z.infer<typeof imageDescriptionSchema>;

@@ -13,11 +13,15 @@ import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { analysisMetrics } from './analysis/analysis-metrics.js';
 import { Analyst } from './analysis/analyst.js';
+import { FreezeQueries, workQueueKey } from './analysis/freeze-queries.js';
 import { JobProvider } from './analysis/providers/job.js';
 import { PrometheusProvider } from './analysis/providers/prometheus.js';
 import { WebhookProvider } from './analysis/providers/webhook.js';
 import { AnalysisScheduler } from './analysis/scheduler.js';
 import { FIELD_MANAGER, GROUP } from './api/v1alpha1/pcfapi.js';
+import { LinkKeys } from './approvals/keys.js';
+import { LinkService } from './approvals/link-service.js';
+import { ApprovalServer } from './approvals/server.js';
 import { DashboardServer } from './dashboard/server.js';
 import { CacheSource } from './dashboard/source.js';
 import { tokenReviewGate } from './dashboard/token-review.js';
@@ -35,6 +39,7 @@ import { PodCreationEvents } from './reconciler/pod-creation-events.js';
 import { inReconcileSpan, inRequestSpan } from './reconciler/reconcile-span.js';
 import { Reconciler } from './reconciler/reconciler.js';
 import { SigningKeyWriter } from './reconciler/signing-key-writer.js';
+import { REQUEST_ANNOTATIONS } from './reconciler/strategies.js';
 import { Applier } from './runtime/apply.js';
 import { CacheSet } from './runtime/cache-set.js';
 import { Controller } from './runtime/controller.js';
@@ -45,7 +50,7 @@ import { KubeClient } from './runtime/kube-client.js';
 import { LeaderElector } from './runtime/leader-election.js';
 import { SecretReader } from './runtime/outgoing/secrets.js';
 import { TokenBucket } from './runtime/rate-limiter.js';
-import type { OperatorSettings } from './settings.js';
+import type { ApprovalSettings, OperatorSettings } from './settings.js';
 
 /** Maximum duration of running reconciles after a stop was requested. */
 const STOP_DEADLINE_MS = 20_000;
@@ -77,6 +82,8 @@ export class PcfOperator extends dotI.default {
   private readonly controller: Controller;
   private readonly http: HttpServer;
   private readonly dashboard: DashboardServer | undefined;
+  private readonly links: LinkService | undefined;
+  private readonly approvals: ApprovalServer | undefined;
   private resync: NodeJS.Timeout | undefined;
   private synced = false;
   private syncedAt = 0;
@@ -118,6 +125,10 @@ export class PcfOperator extends dotI.default {
     this.caches = new Caches(this.cacheSet, settings.namespaces, settings.clusterWindows);
     this.events = new EventRecorder(this.writer, `${GROUP}/${FIELD_MANAGER}`, this.identity, log);
     this.metrics = new Metrics(this.registry);
+    if (settings.approvals) {
+      this.links = this.createLinks(settings.approvals);
+      this.approvals = this.createApprovals(settings.approvals, this.links);
+    }
     this.controller = this.createController();
     this.http = this.createHttpServer();
     this.dashboard = settings.dashboardPort > 0 ? this.createDashboard() : undefined;
@@ -151,6 +162,7 @@ export class PcfOperator extends dotI.default {
     const port = await this.http.listen();
     this.log.info({ port, identity: this.identity }, 'starting operator');
     await this.dashboard?.listen();
+    await this.approvals?.listen();
     enqueueOnEvents({
       caches: this.caches,
       queue: this.controller.queue,
@@ -196,6 +208,7 @@ export class PcfOperator extends dotI.default {
     this.watching.abort();
     await this.cacheSet.stopped();
     await this.dashboard?.close();
+    await this.approvals?.close();
     await this.http.close();
     await Promise.all([this.reader.close(), this.writer.close()]);
   }
@@ -220,7 +233,7 @@ export class PcfOperator extends dotI.default {
         new JobProvider(this.writer, this.caches.jobs),
       ],
       concurrency: { Prometheus: 16, Webhook: 8, Job: 32 },
-      onMeasured: (key) => this.controller.queue.add(key),
+      onMeasured: (key) => this.controller.queue.add(workQueueKey(key)),
       metrics: analysisMetrics(this.registry),
       logger: this.log,
       now: clock,
@@ -231,7 +244,7 @@ export class PcfOperator extends dotI.default {
       metrics: notifyMetrics(this.registry),
       logger: this.log,
     };
-    this.notifier = new Notifier(outgoing);
+    this.notifier = new Notifier({ ...outgoing, ...(this.links ? { links: this.links } : {}) });
     this.reporter = new Reporter(outgoing);
     this.migrationProgress = new MigrationProgress({
       client: this.reader,
@@ -252,7 +265,9 @@ export class PcfOperator extends dotI.default {
       deliveryMetrics: new DeliveryMetrics(this.registry),
       logger: this.log,
       analyst: new Analyst(this.measuring),
+      freezeQueries: new FreezeQueries(this.measuring),
       notifier: this.notifier,
+      hasApprovalLinks: this.links !== undefined,
       reporter: this.reporter,
       migrationProgress: this.migrationProgress,
       finishedJobs: new FinishedJobs(this.reader, this.caches),
@@ -273,6 +288,23 @@ export class PcfOperator extends dotI.default {
       logger: this.log,
       registry: this.registry,
     });
+  }
+
+  /** A request with a link is an edit by a user, like one by kubectl: standbys perform it, too. */
+  private createLinks({ publicUrl, keySecret: name }: ApprovalSettings): LinkService {
+    const { reader, writer, registry, log: logger } = this;
+    const { leaseNamespace: namespace } = this.settings;
+    return new LinkService({
+      ...{ publicUrl, client: reader, pcfApis: this.caches.pcfApis, registry, logger },
+      keys: new LinkKeys({ reader, writer, namespace, name, now: Date.now }),
+      requests: REQUEST_ANNOTATIONS,
+      now: Date.now,
+    });
+  }
+
+  private createApprovals(settings: ApprovalSettings, service: LinkService): ApprovalServer {
+    const { host } = this.settings;
+    return new ApprovalServer({ ...settings, service, host, logger: this.log });
   }
 
   /** Read-only dashboard of the cached objects. Standbys serve it too. */

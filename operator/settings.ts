@@ -1,6 +1,16 @@
 /** Settings of the operator process: flags, then environment, then defaults. */
-import { Argument, Command, InvalidArgumentError, Option } from 'commander';
-import { durationMs, duration as durationSchema } from './api/v1alpha1/kubernetes.js';
+import { Argument, Command, Option } from 'commander';
+import {
+  approvalUrl,
+  dnsLabel,
+  duration,
+  headerName,
+  httpUrl,
+  namespaces,
+  ratio,
+  resync,
+  wholeNumber,
+} from './setting-values.js';
 
 export interface OperatorSettings {
   /** Exits with code 1 while PcfApis exist whose deletion needs the operator. */
@@ -30,9 +40,22 @@ export interface OperatorSettings {
   host: string;
   /** Port of the dashboard on 127.0.0.1; 0: disabled. */
   dashboardPort: number;
+  /** Unset: approval links are disabled. */
+  approvals?: ApprovalSettings;
   logLevel: string;
   /** Unset: no spans are exported. */
   tracing?: { url: string; sampleRatio: number };
+}
+
+export interface ApprovalSettings {
+  /** URL at which users reach the page of approval links, without a slash at its end. */
+  publicUrl: string;
+  /** Port of that page. */
+  port: number;
+  /** Secret with the keys, in the namespace of the Lease. */
+  keySecret: string;
+  /** Request header in which an authenticating proxy names the user. */
+  userHeader?: string;
 }
 
 interface Flags {
@@ -48,6 +71,10 @@ interface Flags {
   port: number;
   host: string;
   dashboardPort: number;
+  approvalUrl: string;
+  approvalPort: number;
+  approvalKeySecret: string;
+  approvalUserHeader: string;
   logLevel: string;
   resync: number;
   kubeApiBurst?: number;
@@ -84,7 +111,8 @@ export function readSettings(argv: readonly string[]): OperatorSettings {
     .parse([...argv]);
   const { namespace, resync, kubeApiBurst, leaseDuration, renewDeadline, retryPeriod, ...others } =
     command.opts<Flags>();
-  const { otlpEndpoint, traceSampleRatio, ...flags } = others;
+  const { otlpEndpoint, traceSampleRatio, ...withApprovals } = others;
+  const { approvalUrl, approvalPort, approvalKeySecret, approvalUserHeader, ...flags } = withApprovals;
   // commander ignores the value of the variable of a boolean flag, even "false".
   if (command.getOptionValueSource('leaderElection') === 'env')
     flags.leaderElection = !booleanIn(NO_LEADER_ELECTION, command);
@@ -105,6 +133,14 @@ export function readSettings(argv: readonly string[]): OperatorSettings {
     renewDeadlineMs: renewDeadline,
     retryPeriodMs: retryPeriod,
     kubeApiBurst: kubeApiBurst ?? 2 * flags.kubeApiQps,
+    ...(approvalUrl
+      ? {
+          approvals: {
+            ...{ publicUrl: approvalUrl, port: approvalPort, keySecret: approvalKeySecret },
+            ...(approvalUserHeader ? { userHeader: approvalUserHeader } : {}),
+          },
+        }
+      : {}),
     ...(otlpEndpoint ? { tracing: { url: tracesUrl(otlpEndpoint), sampleRatio: traceSampleRatio } } : {}),
   };
 }
@@ -214,6 +250,40 @@ function optionsOf(command: Command): Command {
     )
     .addOption(
       option(
+        '--approval-url <url>',
+        'public https URL of the page of approval links, such as https://approvals.example.com (default: no links)',
+        'PCF_APPROVAL_URL',
+      )
+        .argParser(approvalUrl)
+        .default('', 'none'),
+    )
+    .addOption(
+      option(
+        '--approval-port <port>',
+        'port of the page of approval links, behind a proxy that terminates TLS',
+        'PCF_APPROVAL_PORT',
+      )
+        .argParser(wholeNumber(0, 65_535))
+        .default(8083),
+    )
+    .addOption(
+      option(
+        '--approval-key-secret <name>',
+        'Secret with the keys of approval links, in the namespace of the Lease; created if it does not exist',
+        'PCF_APPROVAL_KEY_SECRET',
+      ).default('pcf-operator-approval-keys'),
+    )
+    .addOption(
+      option(
+        '--approval-user-header <name>',
+        'request header in which an authenticating proxy names the user, such as X-Forwarded-Email (default: none is trusted)',
+        'PCF_APPROVAL_USER_HEADER',
+      )
+        .argParser(headerName)
+        .default('', 'none'),
+    )
+    .addOption(
+      option(
         '--otlp-endpoint <url>',
         'OTLP/HTTP collector for traces of reconciles, such as http://collector:4318 (default: no traces)',
         'OTEL_EXPORTER_OTLP_ENDPOINT',
@@ -239,51 +309,6 @@ function booleanIn(variable: string, command: Command): boolean {
   return command.error(`error: ${variable} must be true or false, not "${text}"`);
 }
 
-function namespaces(text: string, before: string[]): string[] {
-  return [...before, ...text.split(',').map((name) => dnsLabel(name.trim()))];
-}
-
-function dnsLabel(text: string): string {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text))
-    throw new InvalidArgumentError(
-      'It must be the name of a namespace: lower case letters, digits and dashes.',
-    );
-  return text;
-}
-
-function duration(text: string): number {
-  const isOne = durationSchema.safeParse(text).success && durationMs(text) > 0;
-  if (!isOne) throw new InvalidArgumentError('It must be a duration such as 30s, 10m or 1h.');
-  return durationMs(text);
-}
-
-/** Empty: unset, as in all variables of OpenTelemetry. */
-function httpUrl(text: string): string {
-  if (text === '' || /^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text;
-  throw new InvalidArgumentError('It must be a URL such as http://collector:4318.');
-}
-
-function ratio(text: string): number {
-  const value = Number(text === '' ? 1 : text);
-  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('It must be a number from 0 to 1.');
-  return value;
-}
-
 function tracesUrl(endpoint: string): string {
   return `${endpoint.replace(/\/$/, '')}/v1/traces`;
-}
-
-function resync(text: string): number {
-  if (/^0[a-z]*$/.test(text)) return 0;
-  if (duration(text) < 1_000) throw new InvalidArgumentError('It must be at least 1s, or 0 for never.');
-  return duration(text);
-}
-
-function wholeNumber(least: number, most: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most)
-      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
-    return value;
-  };
 }

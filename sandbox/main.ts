@@ -16,6 +16,7 @@ import { sandboxToken } from './tokens.js';
 interface Options {
   story?: keyof typeof stories;
   rows: number;
+  writes: number;
   sample: number;
   stateDir: string;
 }
@@ -24,7 +25,7 @@ type Print = (line: string) => void;
 const stories = {
   basic: (print: Print) => new BasicStory(sandbox, print),
   delivery: (print: Print) => new DeliveryStory(sandbox, print),
-  migrations: (print: Print) => new MigrationsStory(sandbox, print, options.rows),
+  migrations: (print: Print) => new MigrationsStory(sandbox, print, options),
 };
 
 const options = new Command('sandbox')
@@ -37,6 +38,7 @@ const options = new Command('sandbox')
       .preset('basic'),
   )
   .option('--rows <count>', 'rows of the table in the scenario "migrations"', Number, 1_000_000)
+  .option('--writes <seconds>', 'writes between contract and undo in the scenario "migrations"', Number, 8)
   .option('--sample <seconds>', 'duration of each sample of responses', Number, 4)
   .option('--state-dir <folder>', 'folder of data, logs and the kubeconfig', '.sandbox')
   .addHelpText(

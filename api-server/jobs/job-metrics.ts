@@ -1,6 +1,7 @@
 /** Metrics of queues and jobs. */
 import type { Queue } from 'bullmq';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { METRICS } from '../../contract/metrics.js';
 import type { JobPayload } from './queues.js';
 
 const ANSWER_MS = 500;
@@ -9,12 +10,13 @@ const BUCKETS = [0.01, 0.05, 0.25, 1, 5, 15, 60];
 export interface JobMetrics {
   jobDone(labels: { queue: string; outcome: 'ok' | 'error' }, seconds: number): void;
   deadLetter(queue: string): void;
+  jobUnreadable(queue: string): void;
 }
 
 export function jobMetrics(registry: Registry): JobMetrics {
   const registers = [registry];
   const duration = new Histogram({
-    name: 'pcf_api_job_duration_seconds',
+    name: METRICS.jobDuration,
     help: 'Duration of jobs in seconds, by queue and outcome.',
     labelNames: ['queue', 'outcome'] as const,
     buckets: BUCKETS,
@@ -26,9 +28,16 @@ export function jobMetrics(registry: Registry): JobMetrics {
     labelNames: ['queue'] as const,
     registers,
   });
+  const unreadable = new Counter({
+    name: 'pcf_api_jobs_unreadable_total',
+    help: 'Jobs returned to their queue because this image cannot read the version of their payload.',
+    labelNames: ['queue'] as const,
+    registers,
+  });
   return {
     jobDone: (labels, seconds) => duration.observe(labels, seconds),
     deadLetter: (queue) => dead.inc({ queue }),
+    jobUnreadable: (queue) => unreadable.inc({ queue }),
   };
 }
 

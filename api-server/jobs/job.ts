@@ -9,6 +9,8 @@ export interface JobContext {
   attempt: number;
   /** Whether the job becomes a dead letter when this attempt fails. */
   isLast: boolean;
+  /** Version of its payload, see payload-versions.ts. Undefined for a job that is not queued. */
+  version?: number;
   log: Logger;
 }
 

@@ -15,6 +15,8 @@ export interface JobPayload {
   data: object;
   /** W3C headers of the trace that queued it. */
   trace: Record<string, string>;
+  /** Version of `data`, see payload-versions.ts. Undefined: 1. */
+  version?: number;
 }
 
 export function openQueue(name: string, redis: RedisClient, settings: Settings['worker']): Queue<JobPayload> {
@@ -39,12 +41,12 @@ export async function enqueue(
   queue: Queue<JobPayload>,
   data: object,
   { id, again = false, trace = traceHeaders() }: JobOptions,
-  attempts: number,
+  { attempts, version }: { attempts: number; version: number },
 ): Promise<void> {
   // BullMQ reserves the colon in job IDs.
   const jobId = id?.replaceAll(':', '.');
   if (jobId && again) await forgetEnded(queue, jobId);
-  await queue.add(queue.name, { data, trace }, { attempts, ...(jobId && { jobId }) });
+  await queue.add(queue.name, { data, trace, version }, { attempts, ...(jobId && { jobId }) });
 }
 
 /** Waiting and active jobs are not removed. */

@@ -2,6 +2,7 @@ import { EXIT, imageDescriptionSchema } from '../../contract/image.js';
 import { imageSchema } from '../config/image-schema.js';
 import { configJsonSchema } from '../config/json-schema.js';
 import { version } from '../config/version.js';
+import { JOB_PAYLOADS } from '../jobs/payload-versions.js';
 import { type KnownMigration, knownMigrations } from '../migrations/engine/known-migrations.js';
 
 /** Prints version, migrations, settings and GraphQL schema of the image. Needs no settings and no database. */
@@ -20,6 +21,7 @@ export async function describe({ json }: { json?: boolean }): Promise<number> {
     newestSchema: migrations.at(-1)?.name ?? null,
     configSchema: await configJsonSchema(),
     graphqlSchema: imageSchema(),
+    jobs: JOB_PAYLOADS,
   });
   const lines = migrations.map(
     ({ name, phase, irreversible }) =>

@@ -1,11 +1,13 @@
 import 'reflect-metadata';
 import { EXIT } from '../../contract/image.js';
 import { loadSettings } from '../config/load.js';
+import type { Settings } from '../config/schema.js';
 import { BACKFILLS_TABLE, createBackfills } from '../migrations/engine/backfill.js';
 import { createHistory, readHistory, recordApplied } from '../migrations/engine/history.js';
 import { type KnownMigration, knownMigrations } from '../migrations/engine/known-migrations.js';
 import { lockSession, type MigrationSession, openSession } from '../migrations/engine/migration-session.js';
-import { createLogger } from '../observability/logging/logger.js';
+import { createLogger, type Logger } from '../observability/logging/logger.js';
+import { withTemporaryFailure } from './temporary-failure.js';
 
 /** `migrate baseline`, `cancel` and `resume`. */
 export async function migrateManage(action: 'baseline' | 'cancel' | 'resume', name: string): Promise<number> {
@@ -20,17 +22,26 @@ export async function migrateManage(action: 'baseline' | 'cancel' | 'resume', na
     );
   }
   const log = createLogger(settings.logging.level, 'stderr');
-  await using session = await openSession(settings, known, log);
-  const { runner } = session;
-  if (action !== 'baseline') return await setCancelled(session, name, action === 'cancel');
+  return withTemporaryFailure(settings.database.url, async () => {
+    await using session = await openSession(settings, known, log);
+    if (action !== 'baseline') return await setCancelled(session, name, action === 'cancel');
+    return await recordBaseline(session, settings, known.slice(0, index + 1), log);
+  });
+}
 
+async function recordBaseline(
+  { runner }: MigrationSession,
+  settings: Settings,
+  migrations: readonly KnownMigration[],
+  log: Logger,
+): Promise<number> {
   await lockSession(runner, settings.migrations.runner_wait, log);
   if ((await readHistory(runner)).length > 0) return reject('the database already has a migration history');
   await runner.startTransaction();
   await createHistory(runner);
-  for (const migration of known.slice(0, index + 1)) await recordApplied(runner, migration);
+  for (const migration of migrations) await recordApplied(runner, migration);
   await runner.commitTransaction();
-  process.stdout.write(`recorded ${index + 1} migrations as applied\n`);
+  process.stdout.write(`recorded ${migrations.length} migrations as applied\n`);
   return EXIT.ok;
 }
 

@@ -3,6 +3,7 @@ import { EXIT, type MigrationPhase, type MigrationReport, type ProgressLine } fr
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
+import { JOB_PAYLOADS } from '../jobs/payload-versions.js';
 import { InterruptedError, isRetryable } from '../migrations/engine/is-retryable.js';
 import { type KnownMigration, knownMigrations } from '../migrations/engine/known-migrations.js';
 import { describeHolder } from '../migrations/engine/lock-holder.js';
@@ -36,7 +37,10 @@ export async function migrate(action: MigrateAction, options: MigrateOptions): P
   });
   const result =
     settings instanceof Error ? rejected(known, settings) : await run(action, settings, known, options);
-  if (action === 'up' && !(settings instanceof Error)) await addSchemaCheck(result, settings, known);
+  if (action === 'up' && !(settings instanceof Error)) {
+    addJobs(result);
+    await addSchemaCheck(result, settings, known);
+  }
 
   if (result.cause !== undefined) result.report.retry = isRetryable(result.cause);
   const text = fitReport(result.report);
@@ -64,6 +68,11 @@ function run(
   if (action === 'up') return migrateUp(settings, known, log, interruption(), phases, onProgress);
   const hiddenRun = { settings, known, log, interrupted: interruption(), onProgress };
   return action === 'restore' ? migrateRestore(hiddenRun, names) : migratePurge(hiddenRun, { now });
+}
+
+/** The operator compares the payload versions of two revisions before workers of the new revision start. */
+function addJobs({ report, cause }: RunResult): void {
+  if (cause === undefined && report.phases?.includes('expand')) report.jobs = JOB_PAYLOADS;
 }
 
 /**

@@ -14,6 +14,7 @@ import { annotationJobs } from '../jobs/grafana-annotations.js';
 import type { JobOptions } from '../jobs/job.js';
 import { addQueueGauges, jobMetrics } from '../jobs/job-metrics.js';
 import { JobRunner } from '../jobs/job-runner.js';
+import { JOB_PAYLOADS } from '../jobs/payload-versions.js';
 import { listenAll } from '../lifecycle/listen.js';
 import { endOnUnexpected, untilAsked } from '../lifecycle/process.js';
 import { shutDown, trackSockets } from '../lifecycle/shutdown.js';
@@ -31,15 +32,7 @@ import { createDatabase } from './create-database.js';
 import { housekeepingJobs } from './housekeeping.js';
 
 /** The queues of all jobs. */
-export const QUEUES = [
-  'delivery-roll-up',
-  'retention',
-  'event-retention',
-  'webhook-relay',
-  'webhook-delivery',
-  'grafana-scan',
-  'grafana-deployment',
-];
+export const QUEUES = Object.keys(JOB_PAYLOADS);
 
 /** Runs jobs until SIGTERM. Throws ConfigError for invalid settings. */
 export async function worker(): Promise<number> {

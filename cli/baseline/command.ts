@@ -5,8 +5,8 @@ import { PcfApiKind } from '../../operator/resources/kinds.js';
 import { type ClusterOptions, clusterCommand, FIELD_MANAGER, getPcfApi, withCluster } from '../cluster.js';
 import { CliError, outputOption, printJson, span } from '../output.js';
 import { prometheusUrl, QueryServer } from '../prometheus.js';
-import { seconds } from '../seconds.js';
-import { MIN_REQUESTS, measure } from './measure.js';
+import { wholeSeconds } from '../seconds.js';
+import { measure, missingFigures } from './measure.js';
 import {
   BASELINE_ANNOTATION,
   type BaselineEntry,
@@ -24,7 +24,12 @@ export function baselineCommand(): Command {
     .description('Record the performance of the stable revision, for the comparison by doctor.')
     .argument('<name>', 'a PcfApi')
     .option('--prometheus <url>', 'URL of Prometheus; default: that of the analysis in the spec')
-    .option('--window <seconds>', 'time to measure, until now', seconds, HOUR_SECONDS)
+    .option(
+      '--window <seconds>',
+      'time to measure, until now; at most since the promotion',
+      wholeSeconds,
+      HOUR_SECONDS,
+    )
     .addOption(outputOption())
     .addHelpText(
       'after',
@@ -59,15 +64,14 @@ async function entryFor(server: QueryServer, api: PcfApi, windowSeconds: number)
   if (updateRevision && updateRevision !== stableRevision)
     throw new CliError(`a delivery is in progress; record the baseline after its promotion`);
   const figures = await measure(server, api, stableRevision, windowSeconds);
-  if ('requests' in figures)
+  if (!('p99' in figures))
     throw new CliError(
-      `${stableRevision} has served ${figures.requests} GraphQL requests in ${span(windowSeconds)}, fewer than ${MIN_REQUESTS}; use a longer --window, or check that Prometheus scrapes the pods: kubectl pcf doctor ${api.metadata.name} -n ${api.metadata.namespace}`,
+      `${missingFigures(stableRevision, figures)}; use a longer --window, or check that Prometheus scrapes the pods: kubectl pcf doctor ${api.metadata.name} -n ${api.metadata.namespace}`,
     );
   return {
     revision: stableRevision,
     image: stable ?? api.spec.image,
     recordedAt: new Date().toISOString(),
-    windowSeconds,
     ...figures,
   };
 }

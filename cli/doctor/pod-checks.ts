@@ -1,13 +1,11 @@
 /** Checks in a running pod: the servers that it can reach, and its log. */
 import { type ConnectionReport, connectionReportSchema, EXIT, PROGRAM, ROLES } from '../../contract/image.js';
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
-import { PodKind } from '../../operator/resources/kinds.js';
-import { podSelector, selectorString } from '../../operator/resources/metadata.js';
 import type { ExecResult } from '../../operator/runtime/exec.js';
 import { isForbidden } from '../../operator/runtime/kube-client.js';
-import type { KubeObject } from '../../operator/runtime/kube-types.js';
 import { CliError } from '../output.js';
 import { QueryServer } from '../prometheus.js';
+import { type Pod, runningPods } from './pods.js';
 import { asAllowed, type Check, type Finding, type Subject } from './types.js';
 
 const CONTAINER = 'api';
@@ -17,19 +15,6 @@ const LOG_LINES = 20;
 const COLLECTED_WINDOW = '15m';
 
 export const podChecks: Check[] = [asAllowed('network', network), asAllowed('logs', logs)];
-
-interface Pod extends KubeObject {
-  status?: { phase?: string };
-}
-
-async function runningPods({ client, api }: Subject): Promise<Pod[]> {
-  const { stableRevision } = api.status ?? {};
-  const labelSelector = selectorString(podSelector(api, stableRevision));
-  const { items } = await client.list(PodKind, { namespace: api.metadata.namespace, labelSelector });
-  return (items as Pod[]).filter(
-    ({ status, metadata }) => status?.phase === 'Running' && !metadata.deletionTimestamp,
-  );
-}
 
 /** Runs the command `connections` of the image in a pod, with its NetworkPolicy, DNS and Secrets. */
 async function network(subject: Subject): Promise<Finding | Finding[]> {
@@ -114,12 +99,10 @@ async function logs(subject: Subject): Promise<Finding | Finding[]> {
     return { check, outcome: 'warn', message: `the log of ${name} can't be read: ${tail.message}` };
   if (!tail.every(isStructured))
     return { check, outcome: 'warn', message: `${name} writes lines that are not JSON` };
-  if (!subject.loki)
-    return {
-      check,
-      outcome: 'skipped',
-      message: 'the pods write JSON lines; use --loki URL to check that they are collected',
-    };
+  if (!subject.loki) {
+    const what = tail.length > 0 ? 'the pods write JSON lines' : `the log of ${name} is empty`;
+    return { check, outcome: 'skipped', message: `${what}; use --loki URL to check that logs are collected` };
+  }
   return collected(subject, subject.loki, pods);
 }
 

@@ -1,6 +1,8 @@
 /** Status output: revisions, weights, migrations, pods, events. Pure. */
 import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
 import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
+import { autoscalingLines } from '../../operator/dashboard/view/autoscaling-lines.js';
+import { intervalText } from '../../operator/dashboard/view/interval-text.js';
 import { podLines, roleOf } from '../../operator/dashboard/view/pod-lines.js';
 import { windowLines } from '../../operator/dashboard/view/window-lines.js';
 import type { Pod } from '../../operator/reconciler/pod-state.js';
@@ -18,7 +20,9 @@ export function screen(picture: Picture, now = Date.now()): string {
     headline(picture),
     section('Revisions', revisions(status)),
     section('Traffic', traffic(status)),
-    section('Windows', windows(status)),
+    section('Analysis', analysis(status)),
+    section('Windows', indented(windowLines(status.windows))),
+    section('Autoscaling', indented(autoscalingLines(status.autoscaling))),
     section('Migration', migration(status, now)),
     section('Pods', podTable(pods, now)),
     section('To fix', faults(status)),
@@ -64,24 +68,29 @@ function section(title: string, body: string | undefined): string | undefined {
 function revisions(status: PcfApiStatus): string | undefined {
   const { revisions = [] } = status;
   if (revisions.length === 0) return undefined;
-  const rows = revisions.map(({ name, image, readyReplicas, replicas, weight }) => [
+  const hasWorkers = revisions.some(({ workers }) => workers);
+  const rows = revisions.map(({ name, image, readyReplicas, replicas, weight, workers }) => [
     name,
     roleOf(name, status),
     image,
     `${readyReplicas}/${replicas}`,
     `${bar(weight)} ${weight} %`,
+    ...(hasWorkers
+      ? [workers ? `${workers.readyReplicas}/${workers.replicas} (${workers.share} %)` : '-']
+      : []),
   ]);
-  return table(['NAME', 'ROLE', 'IMAGE', 'READY', 'WEIGHT'], rows, '  ');
+  return table(['NAME', 'ROLE', 'IMAGE', 'READY', 'WEIGHT', ...(hasWorkers ? ['WORKERS'] : [])], rows, '  ');
 }
 
 function traffic({ traffic: seen, updateRevision, step }: PcfApiStatus): string | undefined {
   if (!seen) return undefined;
-  const { desiredWeight, effectiveWeight, verified, reason } = seen;
+  const { desiredWeight, effectiveWeight, verified, reason, stickyCookie } = seen;
   // After an abort there is no update revision, but traffic that it still receives is shown.
   if (!updateRevision && desiredWeight === effectiveWeight) return undefined;
   const why = reason ? `: ${reason}` : '';
   const read = verified ? 'read back from the route' : 'not read back yet';
   const lines = [`  desired ${desiredWeight} %, effective ${effectiveWeight} %${why} (${read})`];
+  if (stickyCookie) lines.push(`  sticky users: the weight is their share, by cookie ${stickyCookie}`);
   if (step) lines.push(`  ${stepLine(step)}`);
   return lines.join('\n');
 }
@@ -91,10 +100,24 @@ function stepLine({ index, of, weight, waitingFor }: NonNullable<PcfApiStatus['s
   return `step ${index + 1} of ${of}: ${weight} %${waitingFor ? `, waiting for ${waitingFor}` : ''}`;
 }
 
-function windows({ windows: seen }: PcfApiStatus): string | undefined {
-  return windowLines(seen)
-    ?.map((line) => `  ${line}`)
-    .join('\n');
+function indented(lines: readonly string[] | undefined): string | undefined {
+  return lines?.map((line) => `  ${line}`).join('\n');
+}
+
+const verdictColour = { Passed: 'green', Failed: 'red', Running: 'cyan' } as const;
+
+function analysis({ analysis: seen }: PcfApiStatus): string | undefined {
+  if (!seen) return undefined;
+  const paintVerdict = (verdict: string) =>
+    paint(verdictColour[verdict as keyof typeof verdictColour] ?? 'yellow', verdict);
+  const rows = seen.metrics.map(({ name, verdict, value, stableValue, bound, sequential }) => [
+    ...[name, paintVerdict(verdict), value ?? '-', stableValue ?? '-'],
+    sequential ? intervalText(sequential) : bound,
+  ]);
+  return [
+    `  ${paintVerdict(seen.verdict)}: ${seen.message}`,
+    table(['METRIC', 'VERDICT', 'VALUE', 'STABLE', 'INTERVAL OR BOUND'], rows, '  '),
+  ].join('\n');
 }
 
 function migration({ migration: seen }: PcfApiStatus, now: number): string | undefined {

@@ -1,6 +1,6 @@
 /** Data types of analyses. Plain data: no clock, no Kubernetes objects. */
 import type { MetricSpec } from '../api/v1alpha1/spec/analysis.js';
-import type { Outcome, Verdict } from '../api/v1alpha1/status/analysis.js';
+import type { Outcome, SequentialStatus, Verdict } from '../api/v1alpha1/status/analysis.js';
 
 /** Subject of an analysis. */
 export interface Subject {
@@ -28,6 +28,8 @@ export interface PlannedMetric {
   inconclusiveLimit: number;
   /** Maximum duration of a measurement. */
   timeoutMs: number;
+  /** Number of steps that it judges, at least 1. */
+  steps: number;
   /** Whether it is measured after `count` was reached, until the end of the delivery. */
   continuous: boolean;
 }
@@ -45,10 +47,31 @@ export interface Sample {
   value: number;
 }
 
+/** Cumulative counts of both revisions, as series whose labels name what they count. */
+export interface CountsReading {
+  type: 'Counts';
+  /** Time of the first counted request in milliseconds since the epoch. */
+  since: number;
+  canary: Sample[];
+  stable: Sample[];
+  /** Why the counts are incomplete. */
+  note?: string;
+}
+
 /** Result of a provider. */
 export type Reading =
+  | CountsReading
   | { type: 'Samples'; samples: Sample[]; stable?: Sample[]; note?: string }
   | { type: 'Verdict'; outcome: Exclude<Outcome, 'Error'>; value?: number; message?: string };
+
+/** Fields of a measurement that depend on the result of the provider. */
+export interface Evaluation {
+  outcome: Outcome;
+  value?: string;
+  stableValue?: string;
+  detail?: string;
+  sequential?: Interval;
+}
 
 /** Result of a due measurement. */
 export interface Measurement extends Due {
@@ -60,7 +83,11 @@ export interface Measurement extends Due {
   value?: string;
   stableValue?: string;
   detail?: string;
+  sequential?: Interval;
 }
+
+/** Interval of a sequential test. Its history is in the status. */
+export type Interval = Omit<SequentialStatus, 'history'>;
 
 export interface Judgement {
   verdict: Verdict;

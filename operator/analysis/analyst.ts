@@ -12,6 +12,9 @@ import { align, fresh, type MetricCounts, recordAt } from './measurement-record.
 import { type AnalysisStep, planMetrics } from './plan-metrics.js';
 import type { AnalysisScheduler } from './scheduler.js';
 
+/** At least the scrape interval of Prometheus. */
+const SETTLE_MS = 60_000;
+
 export interface AnalysisCase {
   api: PcfApi;
   analysis: AnalysisSpec;
@@ -51,16 +54,18 @@ export class Analyst {
     const measured = this.scheduler.finished(key, subject.revision);
     const begun = this.start(key, given, planned, now);
     const results = measured.reduce(recordAt(stepSince), begun);
-    const requests = due(planned, results, now).map((it) => ({
-      ...{ api, analysis, subject, due: it, at: now },
-      metric: planned.find(({ name }) => name === it.name)!,
-    }));
+    const requests = due(planned, results, now).map((it) => {
+      const metric = planned.find(({ name }) => name === it.name)!;
+      const counts = results.find(({ name }) => name === it.name)!;
+      const from = countFrom(metric, counts, given);
+      return { api, analysis, subject, metric, due: it, at: now, countFrom: from };
+    });
     this.scheduler.schedule(
       key,
       requests,
       planned.map(({ name }) => name),
     );
-    const { verdict, message, perMetric } = judge(planned, results, now);
+    const { verdict, message, perMetric } = judge(planned, results, now, stepSince);
     return {
       status: {
         revision: subject.revision,
@@ -96,6 +101,24 @@ export class Analyst {
     this.begun.set(key, { id, counts: counts.map(({ name, since }) => fresh(name, Date.parse(since))) });
     return counts;
   }
+}
+
+/**
+ * Start of the counts of a sequential test: the initial delay has ended, and the weight of the step is in effect.
+ * After an earlier weight with requests it is later, because the last samples of the counters before the step,
+ * which are subtracted, are up to one scrape interval old: requests of two weights must not be added up.
+ */
+function countFrom(
+  { initialDelayMs }: PlannedMetric,
+  { since, sequential }: MetricCounts,
+  { steps = [], step = 0, stepSince }: AnalysisCase,
+): number {
+  const start = Date.parse(since) + initialDelayMs;
+  if (stepSince === undefined) return start;
+  const first = Math.max(start, Date.parse(stepSince));
+  const hadRequests = steps.slice(0, step).some(({ weight }) => weight !== 0);
+  const hadCounts = sequential !== undefined && Date.parse(sequential.since) !== first;
+  return hadRequests || hadCounts ? Math.max(start, Date.parse(stepSince) + SETTLE_MS) : first;
 }
 
 /** Counts of this delivery. Metrics of a step, and counts per step, restart with the step. */

@@ -1,26 +1,38 @@
 /** Compares a measurement with the bounds of its metric. */
-import type { Comparison, MetricSpec } from '../api/v1alpha1/spec/analysis.js';
+import {
+  BURN_RATES,
+  type BurnRate,
+  type Comparison,
+  type MetricSpec,
+} from '../api/v1alpha1/spec/analysis.js';
 import type { Outcome } from '../api/v1alpha1/status/analysis.js';
-import type { Reading, Sample } from './analysis-model.js';
-
-/** Fields of a measurement that depend on the result of the provider. */
-export interface Evaluation {
-  outcome: Outcome;
-  value?: string;
-  stableValue?: string;
-  detail?: string;
-}
+import type { Evaluation, Reading, Sample } from './analysis-model.js';
+import { format } from './format-value.js';
+import { evaluateCounts } from './sequential/evaluate-counts.js';
+import { sequentialBoundText } from './sequential/settings.js';
 
 /** Bounds of a metric, for messages. */
-export function boundText({ min, max, compareWithStable, job, webhook }: MetricSpec): string {
+export function boundText(spec: MetricSpec): string {
+  const { min, compareWithStable, job, webhook, burnRate } = spec;
+  if (spec.sequential) return sequentialBoundText(spec);
+  const max = maxOf(spec);
   const parts = [
     ...(min === undefined ? [] : [`at least ${min}`]),
-    ...(max === undefined ? [] : [`at most ${max}`]),
+    ...(max === undefined ? [] : [`at most ${max}${burnRate ? windowsText(burnRate) : ''}`]),
     ...(compareWithStable ? [toleranceText(compareWithStable)] : []),
   ];
   if (parts.length > 0) return parts.join(', ');
   if (job) return 'the Job succeeds';
   return webhook ? 'the webhook returns Success' : 'none';
+}
+
+function maxOf({ max, burnRate }: MetricSpec): number | undefined {
+  return burnRate ? BURN_RATES[burnRate.preset].factor : max;
+}
+
+function windowsText({ preset }: BurnRate): string {
+  const { short, long } = BURN_RATES[preset];
+  return ` over ${short} and ${long}`;
 }
 
 /** Whether higher or lower values are better. A metric with a minimum and no maximum is better if higher. */
@@ -29,8 +41,12 @@ function better({ successRate, compareWithStable, min, max }: MetricSpec): 'High
   return successRate || (min !== undefined && max === undefined) ? 'Higher' : 'Lower';
 }
 
-/** Outcome of a result. No data, NaN, and missing data of the stable revision are inconclusive. */
-export function evaluate(spec: MetricSpec, reading: Reading): Evaluation {
+/**
+ * Outcome of a result. No data, NaN, and missing data of the stable revision are inconclusive. `steps`: number of
+ * steps that the metric judges, which share the error probability of a sequential test.
+ */
+export function evaluate(spec: MetricSpec, reading: Reading, steps = 1): Evaluation {
+  if (reading.type === 'Counts') return evaluateCounts(spec, reading, steps);
   if (reading.type === 'Samples') return evaluateSamples(spec, reading);
   const { outcome, value, message } = reading;
   if (value === undefined || outcome !== 'Success') {
@@ -81,8 +97,8 @@ function judgeSample(
   const shownValue = format(value);
   if (spec.min !== undefined && value < spec.min)
     return say('Failure', `${shownValue} is less than ${spec.min}`);
-  if (spec.max !== undefined && value > spec.max)
-    return say('Failure', `${shownValue} is more than ${spec.max}`);
+  const max = maxOf(spec);
+  if (max !== undefined && value > max) return say('Failure', `${shownValue} is more than ${max}`);
   if (!spec.compareWithStable) return say('Success', shownValue);
   if (!peer && comparable)
     return say('Success', `${shownValue}, not compared: the stable revision has no such series`);
@@ -115,9 +131,9 @@ function sameSeries(one: Sample, other: Sample): boolean {
 
 /** `GetDeployments`, or `code=500,method=GET`. */
 function seriesName({ labels }: Sample): string {
-  const { operation, ...rest } = labels;
+  const { operation, queue, ...rest } = labels;
   const others = Object.entries(rest).map(([label, value]) => `${label}=${value}`);
-  return [...(operation ? [operation] : []), ...others].join(',');
+  return [...(operation ? [operation] : []), ...(queue ? [queue] : []), ...others].join(',');
 }
 
 /** Rank from 0 (worst) to 1 (best), for all numbers including infinities. */
@@ -140,11 +156,4 @@ function shown({ value, stable }: { value?: number; stable?: number }) {
     ...(value === undefined ? {} : { value: format(value) }),
     ...(stable === undefined ? {} : { stableValue: format(stable) }),
   };
-}
-
-/** Four significant digits, without rounding 0.99987 to 1. */
-function format(value: number): string {
-  if (!Number.isFinite(value) || Number.isInteger(value)) return String(value);
-  const rounded = Number(value.toPrecision(4));
-  return String(rounded === Math.round(rounded) ? Number(value.toPrecision(8)) : rounded);
 }

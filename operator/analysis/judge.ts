@@ -1,4 +1,5 @@
 /** Computes a verdict from counts: a chain of rules per metric, then the worst verdict. */
+import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { MetricStatus, Verdict } from '../api/v1alpha1/status/analysis.js';
 import type { Judgement, PlannedMetric } from './analysis-model.js';
 import { boundText } from './bounds.js';
@@ -15,16 +16,19 @@ const FRESH_INTERVALS = 2;
 
 /**
  * Verdict on all metrics, and on each. Messages contain times instead of ages, so that they change only with
- * an event. An analysis without metrics has passed.
+ * an event. An analysis without metrics has passed. `stepSince`: start of the step, for time budgets.
  */
 export function judge(
   planned: readonly PlannedMetric[],
   results: readonly MetricCounts[],
   now: number,
+  stepSince?: string,
 ): Judgement & { perMetric: MetricStatus[] } {
   const perMetric = planned.flatMap((metric) => {
     const counts = results.find(({ name }) => name === metric.name);
-    return counts ? [{ ...counts, ...judgeMetric(metric, counts, now), bound: boundText(metric.spec) }] : [];
+    return counts
+      ? [{ ...counts, ...judgeMetric(metric, counts, now, stepSince), bound: boundText(metric.spec) }]
+      : [];
   });
   const verdict = GRAVITY.find((it) => perMetric.some((metric) => metric.verdict === it)) ?? 'Passed';
   const telling = perMetric.filter((metric) => metric.verdict === verdict);
@@ -32,13 +36,24 @@ export function judge(
   return { verdict, message: message || 'no metrics to measure', perMetric };
 }
 
-type Rule = (metric: PlannedMetric, counts: MetricCounts, now: number) => Judgement | undefined;
+type Rule = (
+  metric: PlannedMetric,
+  counts: MetricCounts,
+  now: number,
+  stepSince?: string,
+) => Judgement | undefined;
 
 const rules: Rule[] = [failed, notMeasured, unavailable, inconclusive, noData, tooFew, stale];
+const sequentialRules: Rule[] = [failed, notMeasured, unavailable, overBudget, undecided, tooFew, stale];
 
-function judgeMetric(metric: PlannedMetric, counts: MetricCounts, now: number): Judgement {
-  for (const rule of rules) {
-    const judgement = rule(metric, counts, now);
+function judgeMetric(
+  metric: PlannedMetric,
+  counts: MetricCounts,
+  now: number,
+  stepSince?: string,
+): Judgement {
+  for (const rule of metric.spec.sequential ? sequentialRules : rules) {
+    const judgement = rule(metric, counts, now, stepSince);
     if (judgement) return judgement;
   }
   return { verdict: 'Passed', message: `${progress(metric, counts)}${last(counts)}` };
@@ -71,6 +86,26 @@ function inconclusive({ inconclusiveLimit }: PlannedMetric, counts: MetricCounts
     verdict: 'Inconclusive',
     message: `${inARow} ${inARow === 1 ? 'measurement is' : 'consecutive measurements are'} inconclusive since ${outcomeSince}: ${detail ?? 'no data'}`,
   };
+}
+
+/** A sequential test without a decision after its time budget. Later measurements can still decide it. */
+function overBudget(
+  { spec }: PlannedMetric,
+  counts: MetricCounts,
+  now: number,
+  stepSince = counts.since,
+): Judgement | undefined {
+  if (counts.outcome !== 'Inconclusive') return undefined;
+  const { timeBudget } = spec.sequential!;
+  const since = Date.parse(stepSince) > Date.parse(counts.since) ? stepSince : counts.since;
+  if (now - Date.parse(since) < durationMs(timeBudget)) return undefined;
+  const message = `not decided since ${since}, within its time budget of ${timeBudget}${last(counts)}; kubectl pcf promote --full does not wait for it`;
+  return { verdict: 'Inconclusive', message };
+}
+
+function undecided(_metric: PlannedMetric, { outcome, detail }: MetricCounts): Judgement | undefined {
+  if (outcome !== 'Inconclusive') return undefined;
+  return { verdict: 'Running', message: detail ?? 'no data' };
 }
 
 function noData(metric: PlannedMetric, counts: MetricCounts): Judgement | undefined {

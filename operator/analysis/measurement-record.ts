@@ -4,6 +4,7 @@
  */
 import type { MetricStatus } from '../api/v1alpha1/status/analysis.js';
 import type { Measurement, PlannedMetric } from './analysis-model.js';
+import { withHistory } from './sequential/interval-history.js';
 
 /** Stored fields of a metric. The other fields of its status are derived from them. */
 export type MetricCounts = Omit<MetricStatus, 'verdict' | 'message' | 'bound'>;
@@ -71,7 +72,7 @@ const TALLY = { Failure: 'failures', Inconclusive: 'inconclusive', Error: 'error
 
 function counted(
   counts: MetricCounts,
-  { at, outcome, value, stableValue, detail }: Measurement,
+  { at, outcome, value, stableValue, detail, sequential }: Measurement,
 ): MetricCounts {
   const again = counts.outcome === outcome;
   const { value: _value, stableValue: _stableValue, detail: _detail, ...kept } = counts;
@@ -85,6 +86,8 @@ function counted(
     ...(value === undefined ? {} : { value }),
     ...(stableValue === undefined ? {} : { stableValue }),
     ...(detail ? { detail: clip(detail) } : {}),
+    // Without a new interval, the last one is kept: missing data changes nothing.
+    ...(sequential ? { sequential: withHistory(sequential, counts.sequential, at) } : {}),
   };
   if (outcome !== 'Success') next[TALLY[outcome]] += 1;
   return next;

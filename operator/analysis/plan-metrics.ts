@@ -2,11 +2,14 @@
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { AnalysisSpec, MetricSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { PlannedMetric } from './analysis-model.js';
+import { sequentialPace } from './sequential/settings.js';
 
 /** The part of a strategy step that the planner reads. */
 export interface AnalysisStep {
   /** Names of the metrics that judge this step. */
   analysis?: readonly string[];
+  /** Its weight, in percent. */
+  weight?: number;
 }
 
 const DEFAULT_TIMEOUT = '10s';
@@ -25,14 +28,26 @@ export function planMetrics(
   const here = new Set(step === undefined ? [] : steps[step]?.analysis);
   return analysis.metrics
     .filter(({ name }) => !named.has(name) || here.has(name))
-    .map((metric) => planned(analysis, metric, !here.has(metric.name)));
+    .map((metric) => planned(analysis, metric, !here.has(metric.name), judgedSteps(metric, steps)));
 }
 
-function planned(analysis: AnalysisSpec, spec: MetricSpec, continuous: boolean): PlannedMetric {
+/** Steps that the metric judges: those that name it, or all. At least 1, for a delivery without steps. */
+function judgedSteps({ name }: MetricSpec, steps: readonly AnalysisStep[]): number {
+  const naming = steps.filter(({ analysis }) => analysis?.includes(name)).length;
+  return Math.max(1, naming || steps.length);
+}
+
+function planned(
+  analysis: AnalysisSpec,
+  spec: MetricSpec,
+  continuous: boolean,
+  steps: number,
+): PlannedMetric {
   return {
     name: spec.name,
     spec,
     continuous,
+    steps,
     intervalMs: durationMs(spec.interval ?? analysis.interval),
     initialDelayMs: durationMs(spec.initialDelay ?? analysis.initialDelay),
     count: spec.count ?? analysis.count,
@@ -41,5 +56,6 @@ function planned(analysis: AnalysisSpec, spec: MetricSpec, continuous: boolean):
     timeoutMs: durationMs(
       spec.job?.timeout ?? spec.webhook?.timeout ?? analysis.prometheus?.timeout ?? DEFAULT_TIMEOUT,
     ),
+    ...sequentialPace(spec, analysis),
   };
 }

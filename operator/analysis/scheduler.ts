@@ -7,8 +7,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Logger } from 'pino';
 import { inChildSpan } from '../../contract/tracing/tracing.js';
 import type { AnalysisMetrics } from './analysis-metrics.js';
-import type { Due, Measurement } from './analysis-model.js';
-import { type Evaluation, evaluate } from './bounds.js';
+import type { Due, Evaluation, Measurement } from './analysis-model.js';
+import { evaluate } from './bounds.js';
 import { type Provider, providerType, type Request } from './providers/provider.js';
 
 export interface SchedulerOptions {
@@ -152,7 +152,7 @@ export class AnalysisScheduler {
         provider.measure(request, either),
       );
     try {
-      return evaluate(metric.spec, await Promise.race([reading(), ended]));
+      return evaluate(metric.spec, await Promise.race([reading(), ended]), metric.steps);
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
       const { namespace, name } = request.subject;

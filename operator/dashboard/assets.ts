@@ -10,7 +10,9 @@ export interface Asset {
 
 const SCRIPT = 'text/javascript; charset=utf-8';
 const STYLE = 'text/css; charset=utf-8';
-const SCRIPTS = ['app', 'actions', 'charts', 'connection', 'detail', 'dom', 'list', 'sections', 'words'];
+const SCRIPTS = [
+  ...['app', 'actions', 'charts', 'connection', 'detail', 'dom', 'interval', 'list', 'sections', 'words'],
+];
 
 export function readAssets(): ReadonlyMap<string, Asset> {
   const chart = (file: string) => readFileSync(new URL(file, import.meta.resolve('uplot/dist/uPlot.esm.js')));

@@ -4,8 +4,9 @@
  * in a cookie, so that other sites and ports can't use them (CSRF).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { KubeApiError } from '../runtime/kube-error.js';
+import { closeServer, listen } from '../runtime/listening.js';
+import { SECURITY_HEADERS } from '../runtime/security-headers.js';
 import { type Asset, readAssets } from './assets.js';
 import { defaultStreamTiming, LiveStream, type StreamTiming } from './live-stream.js';
 import type { DashboardSource } from './source.js';
@@ -46,14 +47,6 @@ export interface DashboardOptions {
 
 const MAX_STREAMS = 64;
 const MAX_BODY_BYTES = 4_096;
-const SECURITY_HEADERS = {
-  'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-};
 
 export class DashboardServer {
   private readonly server: Server;
@@ -71,20 +64,17 @@ export class DashboardServer {
   /** Resolves with the port. */
   async listen(): Promise<number> {
     const { host, port, source } = this.options;
-    await new Promise<void>((resolve, reject) => {
-      this.server.once('error', reject).listen(port, host, resolve);
-    });
+    const listening = await listen(this.server, port, host);
     this.stopListening = source.onChange(() => {
       for (const stream of this.streams) stream.changed();
     });
-    return (this.server.address() as AddressInfo).port;
+    return listening;
   }
 
   async close(): Promise<void> {
     this.stopListening();
     for (const stream of this.streams) stream.close();
-    this.server.closeAllConnections();
-    await new Promise((resolve) => this.server.close(resolve));
+    await closeServer(this.server);
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

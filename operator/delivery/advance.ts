@@ -3,13 +3,13 @@ import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { abortReason } from './abort-rules.js';
 import { type DeliveryContext, withPosition } from './context.js';
 import type { Decision } from './delivery-plan.js';
+import { revokeLinks, withoutWait } from './manual-promotion.js';
 import type { Failure, Observation } from './observation.js';
 import { capacityScale } from './planned-replicas.js';
 import { recordProgress } from './progress-deadline.js';
 import { isMigrated, viewOf } from './revision-view.js';
 import { belowFloorMessage, pendingContracts } from './rollback-floor.js';
 import { effectiveShare, shareOf } from './route-share.js';
-import { schemaBlock } from './schema-check.js';
 import {
   adoptStrategy,
   advanceStep,
@@ -18,6 +18,7 @@ import {
   promotionWaitsFor,
   requestedWeight,
 } from './steps.js';
+import { weightBlock } from './weight-block.js';
 import { limitWeightByWindow, windowFor } from './window-hold.js';
 
 export interface Advance {
@@ -33,7 +34,8 @@ export function advance(given: DeliveryContext): Advance {
   const routed = withPosition(progressed, recordFirstTraffic(progressed));
   const failure = abortReason(routed);
   if (failure && mayAbort(routed)) return abort(routed, failure);
-  const context = withWindow(routed);
+  // Before anything returns: a revocation must be recorded also while the delivery is paused or its weight is not effective.
+  const context = withWindow(withPosition(routed, revokeLinks(routed)));
   if (context.spec.paused) return { position: context.position, decisions: [] };
 
   const { target } = context.observation;
@@ -52,7 +54,8 @@ function startInWindow(context: DeliveryContext, next: DeliveryContext): Advance
   const startWaitsFor = windowFor(next, 'Start', target);
   if (!startWaitsFor) return startDelivery(next);
   const { position } = context.position.failed?.revision === target ? context : next;
-  return { position, decisions: [], startWaitsFor };
+  // The delivery does not continue, so an approval of its step would have no effect.
+  return { position: withoutWait(position), decisions: [], startWaitsFor };
 }
 
 /** A weight that is paused, or of an earlier target, is not changed by the spec. */
@@ -62,7 +65,7 @@ function withWindow(context: DeliveryContext): DeliveryContext {
 }
 
 function continueDelivery(context: DeliveryContext): Advance {
-  if (schemaBlock(context)) return holdWithoutTraffic(context);
+  if (weightBlock(context)) return holdWithoutTraffic(context);
   const { position, decisions } = advanceStep(context);
   const atStep = withPosition(context, position);
   const weighted = withPosition(atStep, { ...position, weight: desiredWeight(atStep) });
@@ -73,7 +76,7 @@ function continueDelivery(context: DeliveryContext): Advance {
 
 /** The pods of weight 0, for requests with the header. The step restarts afterwards. */
 function holdWithoutTraffic(context: DeliveryContext): Advance {
-  const { stepSince, ...rest } = context.position;
+  const { stepSince, approval: _, ...rest } = context.position;
   const held = withPosition(context, { ...rest, weight: 0 });
   return { position: { ...held.position, scale: capacityScale(held) }, decisions: [] };
 }
@@ -134,7 +137,7 @@ export function startDelivery(context: DeliveryContext): Advance {
     ...(rerunMigrations ? { rerunMigrations } : {}),
   });
   const limited = withPosition(started, limitWeightByWindow(started, requestedWeight(started)));
-  const weight = schemaBlock(limited) ? 0 : desiredWeight(limited);
+  const weight = weightBlock(limited) ? 0 : desiredWeight(limited);
   const weighted = withPosition(limited, { ...limited.position, weight });
   return { position: recordProgress(weighted), decisions: startDecisions(before, target, undo) };
 }
@@ -190,6 +193,7 @@ function promote(context: DeliveryContext): Advance {
       (name) => name !== update && recorded.has(name),
     ),
     promotedAt: new Date(now).toISOString(),
+    beforeContractAt: undefined,
   };
   const decision: Decision = {
     type: 'Promoted',
@@ -212,12 +216,23 @@ function isPromotionUndo({ position, stable, canary }: DeliveryContext): boolean
 
 /** The part of a position that remains after a delivery. */
 function afterDelivery(position: DeliveryPosition): DeliveryPosition {
-  const { stable, previous, served, promotedAt, retiring, failed, knownMigrations, contracted } = position;
+  const {
+    stable,
+    previous,
+    served,
+    promotedAt,
+    beforeContractAt,
+    retiring,
+    failed,
+    knownMigrations,
+    contracted,
+  } = position;
   return {
     stable,
     previous,
     ...(served ? { served } : {}),
     promotedAt,
+    ...(beforeContractAt ? { beforeContractAt } : {}),
     retiring,
     failed,
     ...(knownMigrations ? { knownMigrations } : {}),

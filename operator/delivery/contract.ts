@@ -6,6 +6,12 @@ import type { ContractView, MigrationJob } from './observation.js';
 import { canRunAfter, pendingContracts, startedContract } from './rollback-floor.js';
 import { type Finding, firstFinding, type Rule } from './rule-chain.js';
 
+/**
+ * Maximum age of the backup when contract starts. Contract starts right after the backup, unless something holds it in
+ * between, such as `spec.paused`: then writes since then are missing in the backup.
+ */
+export const MAX_BACKUP_AGE_MS = 600_000;
+
 export interface ContractPlan {
   position: DeliveryPosition;
   /** The Job that must run now. */
@@ -66,7 +72,7 @@ export function planContract(given: DeliveryContext): ContractPlan {
 
   const promotedAt = before.promotedAt ?? new Date(now).toISOString();
   const soakEnd = Date.parse(promotedAt) + spec.contractDelayMs;
-  const position = { ...before, promotedAt };
+  const position = recordHook({ ...before, promotedAt }, contract, now);
   const context = { ...withPosition(given, position), contract, soakLeftMs: soakEnd - now };
   const finding = firstFinding(rules, context);
   if (finding) {
@@ -81,8 +87,32 @@ export function planContract(given: DeliveryContext): ContractPlan {
   const job = { revision: stable.name, attempt: contract.attempt };
   if (contract.hook === 'Absent' || contract.hook === 'Failed')
     return { position, job: { ...job, stage: 'hook' } };
+  if (isOutdated(position, now)) {
+    return { position, job: { ...job, stage: 'hook', run: (contract.hookRun ?? 1) + 1 } };
+  }
+  const { beforeContractAt: _, ...started } = position;
   const contracted = isStarted ? before.contracted : startedContract(given.revisions, position, now);
-  return { position: { ...position, contracted }, job: { ...job, stage: 'contract' } };
+  return { position: { ...started, contracted }, job: { ...job, stage: 'contract' } };
+}
+
+/**
+ * Records when the hook succeeded. The clock of its controller may differ from that of the operator, so it counts only for
+ * the first run: a difference causes at most one additional run.
+ */
+function recordHook(
+  { beforeContractAt, ...position }: DeliveryPosition,
+  { hook, hookRun = 1, hookFinishedAt }: ContractView,
+  now: number,
+): DeliveryPosition {
+  if (hook !== 'Succeeded') return position;
+  const observedAt = new Date(now).toISOString();
+  const isEarlier = hookFinishedAt !== undefined && Date.parse(hookFinishedAt) < now;
+  const succeededAt = isEarlier && hookRun === 1 ? hookFinishedAt : observedAt;
+  return { ...position, beforeContractAt: beforeContractAt ?? succeededAt };
+}
+
+function isOutdated({ beforeContractAt }: DeliveryPosition, now: number): boolean {
+  return beforeContractAt !== undefined && now - Date.parse(beforeContractAt) > MAX_BACKUP_AGE_MS;
 }
 
 /** Interval for checking a soak that became longer than `contractDelay` because a clock was set back. */
@@ -129,14 +159,19 @@ function soaking({ soakLeftMs, position, spec }: ContractContext): ContractFindi
   };
 }
 
-/** A contract that has started is completed: a partial one is worse. */
-function windowClosed({
-  observation,
-  position: { stable, contracted },
-}: ContractContext): ContractFinding | undefined {
-  const waitingFor = observation.gate?.held.Contract;
-  const isStarted = contracted?.revision === stable && !contracted?.done;
-  return waitingFor && !isStarted ? { reason: 'WindowClosed', message: waitingFor } : undefined;
+function windowClosed(context: ContractContext): ContractFinding | undefined {
+  const waitingFor = context.observation.gate?.held.Contract;
+  return waitingFor && !hasStarted(context) ? { reason: 'WindowClosed', message: waitingFor } : undefined;
+}
+
+/**
+ * A contract that has started is completed: a partial one is worse. The hook is its start: otherwise contract would
+ * never run if the backup takes longer than the window. A backup that is outdated starts another run, in a window.
+ */
+function hasStarted({ position, contract: { hook }, now }: ContractContext): boolean {
+  const { stable, contracted } = position;
+  if (contracted?.revision === stable && !contracted?.done) return true;
+  return hook === 'Running' || (hook === 'Succeeded' && !isOutdated(position, now));
 }
 
 /** A Job that failed permanently is retried after an approval. */

@@ -40,8 +40,12 @@ export interface DeliveryPlan {
   refused?: string;
   /** Breaking changes of the GraphQL schema of the new revision that clients use. */
   schemaInUse?: SchemaInUse;
+  /** Jobs that one of the two revisions queues and the other one cannot process: the weight stays at 0. */
+  jobsIncompatible?: string;
   /** Pods per revision. Other revisions are removed. */
   replicas: Record<string, number>;
+  /** Workers per revision, if the worker is part of the delivery. Others are removed. */
+  workers?: Record<string, number>;
   /** The route that must be in effect; undefined if no pod can serve. */
   route?: RouteView;
   /** Message with the condition for writing the route. Until it is met, everything that serves traffic is unchanged. */
@@ -62,7 +66,8 @@ export interface DeliveryPlan {
 
 export type Decision =
   | { type: 'Started'; revision: string; undo?: boolean }
-  | { type: 'StepCompleted'; revision: string; step: number; of: number; next: number }
+  | { type: 'StepCompleted'; revision: string; step: number; of: number; next: number; by?: string }
+  | { type: 'ApprovalRequested'; revision: string; step: number; of: number }
   | { type: 'Cancelled'; revision: string }
   | { type: 'Superseded'; revision: string; by: string }
   | { type: 'Aborted'; revision: string; reason: string; message: string }

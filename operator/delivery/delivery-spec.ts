@@ -12,7 +12,7 @@ export interface Stage {
 
 /** Requests by annotation. Each names one delivery, see {@link deliveryId}: it does not apply to the next one. */
 export interface Requests {
-  /** `<delivery>/<strategy>/<step>`, or `<delivery>/full`. */
+  /** `<delivery>/<strategy>/<step>`, the same with `/<start of the wait>`, or `<delivery>/full`. */
   promote?: string;
   /** `<delivery>`. */
   abort?: string;
@@ -22,6 +22,8 @@ export interface Requests {
   retry?: string;
   /** The image whose schema changes are approved. */
   approveSchema?: string;
+  /** Who promoted or aborted with an approval link. */
+  decidedBy?: string;
 }
 
 export type StrategyType = 'Canary' | 'BlueGreen' | 'RollingUpdate';
@@ -37,6 +39,8 @@ export interface DeliverySpec {
   canaryPods: 'share' | 'full' | number;
   /** Percent of the requests that are copied to the new revision, in addition to its share. */
   mirror?: number;
+  /** Name of the cookie that keeps users at a revision; undefined: users are not sticky. */
+  stickyCookie?: string;
   /** Pods beyond `replicas` that both revisions may have together; undefined: no limit. */
   maxSurge?: number;
   /** Ready pods that may be missing from `replicas`. */
@@ -56,5 +60,14 @@ export interface DeliverySpec {
   contractDelayMs?: number;
   /** Check of the GraphQL schema; undefined: none. */
   schemaCheck?: { mode: 'Block' | 'Warn' | 'Off'; ignoreClients: readonly string[] };
+  /** Manual promotions are announced; their approval links expire after this time. In milliseconds; undefined: no links. */
+  announceApprovals?: { linksExpireAfterMs?: number };
+  /** The worker is part of the delivery; undefined: it stays on the stable revision until the promotion. */
+  workers?: {
+    /** Workers of both revisions together. */
+    replicas: number;
+    /** Weight from which the new revision has workers, in percent. */
+    minWeight: number;
+  };
   requests: Requests;
 }

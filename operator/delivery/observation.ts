@@ -1,5 +1,6 @@
 /** The input of the planner: revisions, their pods and migrations, and the route. Plain data: no clock, no Kubernetes objects. */
 import type { Reason } from '../api/v1alpha1/reasons.js';
+import type { JobPayloads } from '../api/v1alpha1/status/job-payloads.js';
 import type { RecordedSchemaCheck } from '../api/v1alpha1/status/schema-check.js';
 import type { BackfillStatus, DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
 import type { GateView } from './windows/gate.js';
@@ -20,6 +21,8 @@ export interface MigrationJob {
   attempt: number;
   /** Of a restore: the contract migrations that it reverses. */
   migrations?: readonly string[];
+  /** Of a hook: its number within the attempt, from 1. Default: 1. */
+  run?: number;
 }
 
 export type JobState = 'Absent' | 'Running' | 'Succeeded' | 'Failed';
@@ -29,6 +32,10 @@ export interface ContractView {
   state: JobState;
   /** State of what must succeed before it. */
   hook: JobState | 'Disabled';
+  /** Number of the run of the hook within the attempt, from 1. Default: 1. */
+  hookRun?: number;
+  /** Time of its success, if its controller reports one. */
+  hookFinishedAt?: string;
   /** Number of its next Job. */
   attempt: number;
   /** Undefined if it has hidden nothing. */
@@ -84,6 +91,14 @@ export interface RevisionView {
   contract?: ContractView;
   /** Breaking changes of its GraphQL schema that clients use, as its expand reported; undefined without a report. */
   schemaCheck?: RecordedSchemaCheck;
+  /** Payload versions of the jobs of its image, as its expand reported; undefined without a report. */
+  jobs?: JobPayloads;
+  /** Its workers, if the worker is part of the delivery. */
+  workers?: {
+    /** Desired pods of its Deployment. */
+    replicas: number;
+    ready: number;
+  };
   /** Number of its record. */
   number?: number;
   image?: string;
@@ -110,6 +125,8 @@ export interface RouteView {
   service?: string;
   /** Percent of all requests that are copied to the revision of the header. */
   mirror?: number;
+  /** Name of the cookie that keeps users at a revision; undefined: each request is distributed by the weights. */
+  sticky?: string;
   /** No router: requests are distributed over all ready pods, which determine the weights. */
   byPods?: true;
 }
@@ -142,6 +159,8 @@ export interface Observation {
   routeAgeMs: number;
   /** Whether everything that a new pod needs exists (its Secrets). */
   startable: boolean;
+  /** Whether the class of a Gateway lacks a feature that the spec requires. */
+  isUnsupported?: boolean;
   /** Undefined without an analysis. */
   analysis?: AnalysisView;
   /** Steps that windows and freezes hold now; undefined without any. */

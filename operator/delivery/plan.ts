@@ -12,8 +12,10 @@ import { planContractWindow } from './contract-window.js';
 import type { Decision, DeliveryPlan } from './delivery-plan.js';
 import type { DeliverySpec } from './delivery-spec.js';
 import { heldStep } from './held-step.js';
+import { incompatibleJobs } from './job-payloads.js';
 import type { Observation } from './observation.js';
 import { planReplicas } from './planned-replicas.js';
+import { planWorkers } from './planned-workers.js';
 import { preparationJob, requiredApproval } from './preparation.js';
 import { deadlineLeftMs, deadlineMessage } from './progress-deadline.js';
 import { withRecordedContract, withRecords } from './recorded-position.js';
@@ -23,6 +25,7 @@ import { retire } from './retire.js';
 import { belowFloorMessage } from './rollback-floor.js';
 import { planRoute } from './routing.js';
 import { schemaInUse } from './schema-check.js';
+import { isSupported } from './startable.js';
 import { hasStepsLeft, promotionWaitsFor, stepView } from './steps.js';
 
 export { recordedAt, recordOf } from './recorded-position.js';
@@ -50,13 +53,16 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
   const { route, routeWaitsFor, traffic } = planRoute(context);
   const running = planReplicas(context, route);
   const outgoing = retire(context, route, running.replicas);
+  const replicas = { ...outgoing.replicas, ...running.replicas };
+  const { effectiveWeight } = traffic;
+  const jobsIncompatible = incompatibleJobs(context);
   const { step, wakeMs: stepMs } = stepView(context);
   const deadlineMs = deadlineLeftMs(context);
   const isOverdue = deadlineMs !== undefined && deadlineMs <= 0;
   return {
     position: { ...position, retiring: outgoing.retiring.length > 0 ? outgoing.retiring : undefined },
     migrate: spec.paused ? undefined : position.update,
-    job: preparationJob(context) ?? contract.job ?? window.job,
+    job: (isSupported(context) ? preparationJob(context) : undefined) ?? contract.job ?? window.job,
     ...(contract.waitingFor ? { contract: { waitingFor: contract.waitingFor, at: contract.at } } : {}),
     approval: requiredApproval(context) ?? contract.approval,
     ...(window.restoring ? { restoring: window.restoring } : {}),
@@ -64,7 +70,9 @@ function planDelivery(given: DeliveryContext): DeliveryPlan {
       ? undefined
       : (window.refused ?? belowFloorMessage(revisions, position, observation.target)),
     schemaInUse: schemaInUse(context),
-    replicas: { ...outgoing.replicas, ...running.replicas },
+    ...(jobsIncompatible ? { jobsIncompatible } : {}),
+    replicas,
+    workers: planWorkers(context, { effectiveWeight, replicas }),
     route,
     ...(routeWaitsFor ? { routeWaitsFor } : {}),
     traffic,

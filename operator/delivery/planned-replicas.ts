@@ -7,6 +7,7 @@ import type { DeliverySpec } from './delivery-spec.js';
 import type { RevisionView, RouteView } from './observation.js';
 import { isMigrated } from './revision-view.js';
 import { shareOf } from './route-share.js';
+import { isStartable } from './startable.js';
 import { isSurgeLimited, podsForShare, podsForTraffic, podsToRetain, replicaShares } from './weight.js';
 
 type Replicas = Record<string, number>;
@@ -35,7 +36,7 @@ function replicasOf(context: DeliveryContext, planned: RouteView | undefined, is
   const full = spec.replicas;
   if (!canary) return stable ? { [stable.name]: full } : {};
 
-  const mayStart = observation.startable && isMigrated(canary) && !(spec.paused && canary.replicas === 0);
+  const mayStart = isStartable(context) && isMigrated(canary) && !(spec.paused && canary.replicas === 0);
   if (!stable) return withPods(canary.name, mayStart ? full : Math.min(canary.replicas, full));
 
   const pair: Pair = {

@@ -1,6 +1,7 @@
 /** Records the state of the schema in the position: Jobs and their reports may be deleted. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { recordWindow, withHidden } from './contract-window.js';
+import { recordJobs } from './job-payloads.js';
 import type { Observation } from './observation.js';
 import { recordBackfill } from './preparation.js';
 import { pendingContracts, startedContract } from './rollback-floor.js';
@@ -20,7 +21,7 @@ export function recordSchema(
   const { revisions } = observation;
   const position = recordWindow(revisions, recordedPosition, now);
   const migrations = recordBackfill(observation, recordKnownMigrations(observation, position));
-  const known = recordSchemaCheck(observation, migrations);
+  const known = recordJobs(observation, recordSchemaCheck(observation, migrations));
   const recorded = { ...position, knownMigrations: known.length > 0 ? known : undefined };
   // The contract Jobs were observed before the record of the restore.
   if (position.contracted?.restores !== recordedPosition.contracted?.restores) return recorded;

@@ -7,6 +7,7 @@ import { type Advance, startDelivery } from './advance.js';
 import { createContext, type DeliveryContext } from './context.js';
 import type { DeliveryPlan } from './delivery-plan.js';
 import type { Observation, RevisionView } from './observation.js';
+import { runningWorkers } from './planned-workers.js';
 import { isMigrated } from './revision-view.js';
 import { belowFloorMessage } from './rollback-floor.js';
 import { effectiveShare, shareOf, withPodShares } from './route-share.js';
@@ -28,6 +29,7 @@ export function recover(context: DeliveryContext): DeliveryPlan | undefined {
     decisions,
     migrate: spec.paused ? undefined : position.update,
     replicas: Object.fromEntries(running.map(({ name, replicas }) => [name, replicas])),
+    workers: runningWorkers(revisions),
     route: route && withPodShares(route, revisions, stable),
     // A route of another provider, which is not read, may route the traffic.
     ...(route ? {} : { routeWaitsFor: 'the record of the position of the delivery' }),

@@ -18,6 +18,15 @@ export function stepId(position: DeliveryPosition): string | undefined {
   return id && `${id}/${strategy}/${step}`;
 }
 
+/**
+ * Identifies one wait for the manual promotion of the current step; undefined if none is recorded. The time is a nonce:
+ * a later wait at the same step of the same delivery has another id.
+ */
+export function approvalId(position: DeliveryPosition): string | undefined {
+  const id = stepId(position);
+  return id && position.approval && `${id}/${position.approval.since}`;
+}
+
 /** Identifies all remaining steps of a delivery. */
 export function fullId(position: DeliveryPosition): string | undefined {
   const id = deliveryId(position);

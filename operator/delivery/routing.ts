@@ -5,9 +5,9 @@ import type { DeliveryPlan } from './delivery-plan.js';
 import { heldWeight } from './held-step.js';
 import type { RevisionView, RouteView } from './observation.js';
 import { ALL_REVISIONS, effectiveShare, serviceRevision, shareOf, withPodShares } from './route-share.js';
-import { schemaBlock, schemaMessage } from './schema-check.js';
 import { requestedWeight } from './steps.js';
 import { capacityShare, type LimitedWeight, limitWeight, mayStableShrink, podsForTraffic } from './weight.js';
+import { weightBlock } from './weight-block.js';
 
 type Share = readonly [revision: string, percent: number];
 
@@ -24,9 +24,9 @@ export function planRoute(context: DeliveryContext): Routing {
   const { weight = 100, scale } = position;
   const routed = shareOf(observation.route, canary.name);
   const limited = withoutOthers(context, limitWeight(weight, stable, canary, spec, routed, scale));
-  const block = schemaBlock(context);
+  const block = weightBlock(context);
   if (block && limited.weight === 0) {
-    return routeBetween(context, requestedWeight(context), { weight: 0, reason: schemaMessage(block) });
+    return routeBetween(context, requestedWeight(context), { weight: 0, reason: block.message });
   }
   const held = heldWeight(context);
   if (!held) return routeBetween(context, weight, limited);
@@ -61,8 +61,16 @@ export function inEffect(
   return {
     ...plan,
     route: route && withPodShares(route, revisions, stable),
-    traffic: { desiredWeight, effectiveWeight, verified: false, ...(reason ? { reason } : {}) },
+    traffic: {
+      ...{ desiredWeight, effectiveWeight, verified: false },
+      ...stickiness(route),
+      ...(reason ? { reason } : {}),
+    },
   };
+}
+
+function stickiness(route: RouteView | undefined): Pick<TrafficStatus, 'stickyCookie'> {
+  return route?.sticky ? { stickyCookie: route.sticky } : {};
 }
 
 function routeToFirst(context: DeliveryContext): Routing {
@@ -99,7 +107,7 @@ function withTraffic(
   return {
     route,
     ...(routeWaitsFor ? { routeWaitsFor } : {}),
-    traffic: { ...traffic, ...(reason ? { reason } : {}) },
+    traffic: { ...traffic, ...stickiness(route), ...(reason ? { reason } : {}) },
   };
 }
 
@@ -132,7 +140,17 @@ function split(context: DeliveryContext, weight: number): RouteView {
   const route = Object.keys(weights).length > 1 ? { weights, service } : { weights };
   if (!canary || canary.ready === 0) return route;
   const mirror = mirroredShare(context, weight);
-  return { ...route, header: canary.name, ...(mirror > 0 ? { mirror } : {}) };
+  return {
+    ...route,
+    header: canary.name,
+    ...(mirror > 0 ? { mirror } : {}),
+    ...(isSticky(weights, canary.name) && spec.stickyCookie ? { sticky: spec.stickyCookie } : {}),
+  };
+}
+
+/** A cookie divides users between two revisions, one of which is the canary: an aborted one keeps no users. */
+function isSticky(weights: RouteView['weights'], canary: string): boolean {
+  return Object.keys(weights).length === 2 && weights[canary] !== undefined;
 }
 
 /**
@@ -223,6 +241,7 @@ export function sameRoute(a: RouteView | undefined, b: RouteView | undefined): b
   return (
     a.header === b.header &&
     a.mirror === b.mirror &&
+    a.sticky === b.sticky &&
     serviceRevision(a) === serviceRevision(b) &&
     [...names].every((name) => (a.weights[name] ?? 0) === (b.weights[name] ?? 0))
   );

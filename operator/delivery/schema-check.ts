@@ -42,7 +42,7 @@ export function schemaInUse(context: DeliveryContext): SchemaInUse | undefined {
 }
 
 /** Clients have used this image before, perhaps with other settings. */
-function wasServed({ position, revisions }: DeliveryContext, { name, image }: RevisionView): boolean {
+export function wasServed({ position, revisions }: DeliveryContext, { name, image }: RevisionView): boolean {
   const served = position.served ?? [];
   return revisions.some(
     (other) =>

@@ -3,10 +3,19 @@ import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { type DeliveryContext, withPosition } from './context.js';
 import type { Decision, StepView } from './delivery-plan.js';
 import type { Stage } from './delivery-spec.js';
-import { fullId, stepId } from './request-ids.js';
+import {
+  announcedWait,
+  isPromotionRequested,
+  promotionWait,
+  recordApproval,
+  recordWait,
+  withoutWait,
+} from './manual-promotion.js';
+import { pendingWorkers } from './planned-workers.js';
+import { fullId } from './request-ids.js';
 import { effectiveShare, shareOf } from './route-share.js';
-import { schemaBlock } from './schema-check.js';
 import { capacityShare, replicaShares } from './weight.js';
+import { weightBlock } from './weight-block.js';
 import { windowFor } from './window-hold.js';
 
 /** The weight to reach now: the requested one, limited while a window is closed. */
@@ -42,7 +51,7 @@ export function adoptStrategy({ observation, position, revisions, spec }: Delive
   const { strategy } = spec;
   if (!position.update || position.strategy === strategy) return position;
   if (!position.strategy) return { ...position, strategy };
-  const { step, stepSince, ...rest } = position;
+  const { step, stepSince, ...rest } = withoutWait(position);
   const share = effectiveShare(observation.route, revisions, position.update);
   return { ...rest, strategy, floor: Math.min(position.weight ?? 0, share) };
 }
@@ -51,24 +60,25 @@ export function adoptStrategy({ observation, position, revisions, spec }: Delive
 export function advanceStep(context: DeliveryContext): { position: DeliveryPosition; decisions: Decision[] } {
   const { update, step = 0 } = context.position;
   const of = context.spec.stages.length;
-  if (!update || !hasStepsLeft(context)) return { position: context.position, decisions: [] };
+  if (!update || !hasStepsLeft(context)) return { position: withoutWait(context.position), decisions: [] };
   const raised = withPosition(context, withRaisedShare(context));
-  if (isFullPromotionRequested(raised) && !nextStepWindow(raised))
-    return completeStep(raised.position, of, of);
+  if (isFullPromotionRequested(raised) && !nextStepWindow(raised)) return completeStep(raised, of, of);
   if (!isWeightEffective(raised)) return { position: raised.position, decisions: [] };
   const stepSince = raised.position.stepSince ?? new Date(context.now).toISOString();
   const reached = withPosition(raised, { ...raised.position, step, stepSince });
-  if (stepWaitsFor(reached)) return { position: reached.position, decisions: [] };
-  return completeStep(reached.position, step + 1, of);
+  if (!stepWaitsFor(reached)) return completeStep(reached, step + 1, of);
+  const position = recordWait(reached, isPromotionAwaited(reached));
+  return { position, decisions: announcedWait(context.position, position, of) };
 }
 
 /** A share that is raised during its step is a new one: hold and analysis restart when it is effective. */
 function withRaisedShare(context: DeliveryContext): DeliveryPosition {
-  const { weight = 0, stepSince, ...rest } = context.position;
+  const { weight = 0, stepSince, ...rest } = withoutWait(context.position);
   return weight < desiredWeight(context) ? { ...rest, weight } : context.position;
 }
 
-function completeStep(position: DeliveryPosition, next: number, of: number) {
+function completeStep(context: DeliveryContext, next: number, of: number) {
+  const { position, by } = recordApproval(context);
   const { stepSince, ...rest } = position;
   const decision: Decision = {
     type: 'StepCompleted',
@@ -76,6 +86,7 @@ function completeStep(position: DeliveryPosition, next: number, of: number) {
     step: position.step ?? 0,
     of,
     next,
+    ...(by ? { by } : {}),
   };
   return { position: { ...rest, step: next }, decisions: [decision] };
 }
@@ -111,8 +122,15 @@ function stepWaitsFor(context: DeliveryContext): string | undefined {
   if (leftMs > 0) return `the hold of ${durationText(stage.holdMs)} to end`;
   const verdict = stepVerdict(context);
   if (verdict) return verdict;
-  if (stage.pause && !isPromotionRequested(context)) return 'manual promotion: kubectl pcf promote';
+  if (isPromotionAwaited(context)) return promotionWait(context).waitingFor;
   return nextStepWindow(context);
+}
+
+/** Whether the step waits for its manual promotion only, or for a window after that. */
+function isPromotionAwaited(context: DeliveryContext): boolean {
+  const stage = context.spec.stages[context.position.step ?? 0]!;
+  if (!stage.pause || isPromotionRequested(context) || isFullPromotionRequested(context)) return false;
+  return holdLeftMs(context, stage) <= 0 && !stepVerdict(context);
 }
 
 /** The window that the next weight waits for, if it is higher: all remaining steps are skipped by a full promotion. */
@@ -145,7 +163,7 @@ function promotionVerdict(context: DeliveryContext): string | undefined {
 
 /** What the promotion waits for once the new revision has the whole traffic; undefined if it can be promoted. */
 export function promotionWaitsFor(context: DeliveryContext): string | undefined {
-  return promotionVerdict(context) ?? windowFor(context, 'Promotion');
+  return promotionVerdict(context) ?? pendingWorkers(context) ?? windowFor(context, 'Promotion');
 }
 
 export function hasStepsLeft(context: DeliveryContext): boolean {
@@ -158,17 +176,10 @@ function holdLeftMs({ position: { stepSince }, now }: DeliveryContext, { holdMs 
   return Math.min(holdMs, Date.parse(stepSince) + holdMs - now);
 }
 
-function isPromotionRequested({ position, spec: { requests } }: DeliveryContext): boolean {
-  return requests.promote === stepId(position);
-}
-
 /** Whether the remaining steps are to be skipped. */
 function isFullPromotionRequested({ position, spec: { requests } }: DeliveryContext): boolean {
   return requests.promote !== undefined && requests.promote === fullId(position);
 }
-
-const SCHEMA_APPROVAL =
-  'approval of its schema, which clients use: kubectl pcf schema approve --reason "..."';
 
 /** The step for the status, and when to plan again. */
 export function stepView(context: DeliveryContext): { step?: StepView; wakeMs?: number } {
@@ -177,7 +188,8 @@ export function stepView(context: DeliveryContext): { step?: StepView; wakeMs?: 
   const of = spec.stages.length;
   if (!canary || of === 0 || !stable || position.undo) return {};
   const base = { index, of, weight: requestedWeight(context), ...(since ? { since } : {}) };
-  if (schemaBlock(context)) return { step: { ...base, waitingFor: SCHEMA_APPROVAL } };
+  const block = weightBlock(context);
+  if (block) return { step: { ...base, waitingFor: block.waitingFor } };
   if (!areStepsEffective(context)) {
     const waitingFor = `canaryWeight ${spec.canaryWeight} to be removed from spec: it overrides the steps`;
     return { step: { ...base, waitingFor } };
@@ -187,13 +199,18 @@ export function stepView(context: DeliveryContext): { step?: StepView; wakeMs?: 
   const isHeld = desiredWeight(context) < requestedWeight(context);
   const pending = (isHeld && windowFor(context, 'Weight')) || 'its weight to take effect';
   const waitingFor = since ? stepWaitsFor(context) : pending;
-  const leftMs = since ? holdLeftMs(context, stage) : 0;
+  const leftMs = since ? Math.max(holdLeftMs(context, stage), linksLeftMs(context)) : 0;
   // The analysis reads the start of a step from the recorded position, and starts to measure then.
   const isAnalysisPending = since !== recorded.stepSince && observation.analysis !== undefined;
   return {
     step: { ...base, ...(waitingFor ? { waitingFor } : {}) },
     ...(isAnalysisPending ? { wakeMs: 0 } : leftMs > 0 ? { wakeMs: leftMs } : {}),
   };
+}
+
+/** Time until the approval links of the step expire, which its message reports. In milliseconds; 0 if it has none. */
+function linksLeftMs(context: DeliveryContext): number {
+  return isPromotionAwaited(context) ? (promotionWait(context).changesInMs ?? 0) : 0;
 }
 
 function durationText(ms: number): string {

@@ -15,16 +15,26 @@ export function windowFor(
   revision = context.position.update,
 ): string | undefined {
   const waitingFor = context.observation.gate?.held[step];
-  return waitingFor === undefined || isExempt(context, revision) ? undefined : waitingFor;
+  return waitingFor === undefined || isFirst(context) || isWayBack(context, revision)
+    ? undefined
+    : waitingFor;
+}
+
+/** No other revision serves: a restored cluster must not wait for the end of a freeze. */
+function isFirst({ position }: DeliveryContext): boolean {
+  return !position.stable;
 }
 
 /**
- * A first revision, because no other one serves: a restored cluster must not wait for the end of a freeze. An undo, and
- * a rollback to an older revision that was stable before, or to its image with other settings.
+ * An undo, and a rollback to an older revision that was stable before, or to its image with other settings. Also true
+ * without a delivery.
  */
-function isExempt({ position, stable, revisions }: DeliveryContext, name: string | undefined): boolean {
+export function isWayBack(
+  { position, stable, revisions }: DeliveryContext,
+  name: string | undefined,
+): boolean {
   const { previous, served = [] } = position;
-  if (!position.stable || name === undefined || name === previous) return true;
+  if (name === undefined || name === previous) return true;
   if (position.undo && name === position.update) return true;
   const image = revisions.find((revision) => revision.name === name)?.image;
   const isSame = (other: RevisionView) =>

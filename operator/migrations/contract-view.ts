@@ -75,6 +75,8 @@ export function contractView(
       state: isRestored ? 'Absent' : job.state === 'Lost' ? 'Succeeded' : job.state,
       hook: !hook ? 'Disabled' : hook.state === 'Lost' ? 'Succeeded' : hook.state,
       attempt: hook?.attempt ?? last + 1,
+      ...(hook ? { hookRun: hook.run } : {}),
+      ...(hook?.finishedAt ? { hookFinishedAt: hook.finishedAt } : {}),
       window,
     },
     ...(report ? { report } : {}),
@@ -93,15 +95,17 @@ function needsReport(
   return hasWindow && recorded?.revision === revision && !recorded.done;
 }
 
-/** A failed backup is retried with the next number. */
+/** A failed backup is retried with the next number. An outdated backup is followed by another run of the same attempt. */
 function hookView(
   revision: string,
   promotedAt: string | undefined,
   first: number,
   read: (name: string) => JobView,
-): JobView & { attempt: number } {
-  const hook = read(hookName(revision, promotedAt, first));
+): JobView & { attempt: number; run: number } {
+  const readRun = (run: number) => ({ ...read(hookName(revision, promotedAt, first, run)), run });
+  let hook = readRun(1);
+  for (let later = readRun(2); later.state !== 'Absent'; later = readRun(later.run + 1)) hook = later;
   if (hook.state !== 'Failed') return { ...hook, attempt: first };
   const next = hookView(revision, promotedAt, first + 1, read);
-  return next.state === 'Absent' ? { ...hook, attempt: first + 1 } : next;
+  return next.state === 'Absent' ? { ...hook, attempt: first + 1, run: 1 } : next;
 }

@@ -10,16 +10,20 @@ import { apiVersionOf, type KubeObject, type ResourceType } from '../runtime/kub
 import type { JobView } from './job-view.js';
 import { MIGRATION_CONTAINER, stageJob } from './migration-job.js';
 
-/** Unique per promotion: after an undo and another promotion, a backup of the first promotion is outdated. */
-export function hookName(revision: string, promotedAt: string | undefined, attempt: number): string {
-  const hash = createHash('sha256').update(`${promotedAt}/${attempt}`).digest('hex');
+/**
+ * Unique per promotion: after an undo and another promotion, a backup of the first promotion is outdated. `run`: from 1;
+ * an outdated backup is followed by another run of the same attempt.
+ */
+export function hookName(revision: string, promotedAt: string | undefined, attempt: number, run = 1): string {
+  const id = run > 1 ? `${promotedAt}/${attempt}/${run}` : `${promotedAt}/${attempt}`;
+  const hash = createHash('sha256').update(id).digest('hex');
   return `${revision}-hook-${hash.slice(0, 5)}`;
 }
 
 /** The hook of the spec, for the recorded promotion. */
-export function hookObject(api: PcfApi, revision: Revision, attempt: number): KubeObject {
+export function hookObject(api: PcfApi, revision: Revision, attempt: number, run = 1): KubeObject {
   const { job, volumeSnapshot, backup } = api.spec.migrations!.beforeContract!;
-  const name = hookName(revision.name, api.status?.delivery?.promotedAt, attempt);
+  const name = hookName(revision.name, api.status?.delivery?.promotedAt, attempt, run);
   if (job) return hookJob(api, name, revision, job);
   if (volumeSnapshot) {
     const { persistentVolumeClaimName, className } = volumeSnapshot;
@@ -59,14 +63,24 @@ function retainedObject(
 }
 
 interface Backup extends KubeObject {
-  status?: { readyToUse?: boolean; phase?: string; error?: string | { message?: string } };
+  status?: {
+    readyToUse?: boolean;
+    phase?: string;
+    stoppedAt?: string;
+    /** Of a VolumeSnapshot: the time at which it was taken. An upload after it is not included. */
+    creationTime?: string;
+    error?: string | { message?: string };
+  };
 }
 
 /** The state of a VolumeSnapshot or a Backup, which is never `Lost`. */
 export function backupView(name: string, found: KubeObject | undefined): JobView {
   if (!found) return { name, state: 'Absent', failures: 0 };
-  const { readyToUse, phase, error } = (found as Backup).status ?? {};
-  if (readyToUse || phase === 'completed') return { name, state: 'Succeeded', failures: 0 };
+  const { readyToUse, phase, stoppedAt, creationTime, error } = (found as Backup).status ?? {};
+  if (readyToUse || phase === 'completed') {
+    const finishedAt = stoppedAt ?? creationTime;
+    return { name, state: 'Succeeded', failures: 0, ...(finishedAt ? { finishedAt } : {}) };
+  }
   const message = typeof error === 'string' ? error : error?.message;
   if (!error && phase !== 'failed') return { name, state: 'Running', failures: 0 };
   const why = message ? `: ${message}` : '';

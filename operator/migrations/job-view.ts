@@ -16,6 +16,8 @@ export interface JobView {
   failures: number;
   /** Time of its creation according to the API server. */
   createdAt?: string;
+  /** Time of its success according to the controller that runs it, if that reports one. */
+  finishedAt?: string;
 }
 
 /** Whether it was created at that time or earlier, both by the clock of the API server. */
@@ -31,6 +33,7 @@ export interface Job extends KubeObject {
   status?: {
     active?: number;
     failed?: number;
+    completionTime?: string;
     conditions?: { type: string; status: string; reason?: string; message?: string }[];
   };
 }
@@ -72,9 +75,11 @@ export function jobView(
     ...(report ? { report } : {}),
   };
   if (isComplete) {
-    if (last) return { ...base, state: 'Succeeded' };
+    const finishedAt = job.status?.completionTime;
+    const finished = { ...base, ...(finishedAt ? { finishedAt } : {}) };
+    if (last) return { ...finished, state: 'Succeeded' };
     // A pod that still runs according to the cache will report later.
-    return { ...base, state: own.every((pod) => runsIn(pod).length > 0) ? 'Lost' : 'Running' };
+    return { ...finished, state: own.every((pod) => runsIn(pod).length > 0) ? 'Lost' : 'Running' };
   }
   const failed = trueCondition(job, 'Failed') ?? trueCondition(job, 'FailureTarget');
   const message =

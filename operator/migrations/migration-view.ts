@@ -1,5 +1,5 @@
 /** State of the migrations of a revision, read from their Jobs, and the next Job. Pure. */
-import type { MigrationReport, SchemaCheck } from '../../contract/image.js';
+import type { JobPayloads, MigrationReport, SchemaCheck } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { BackfillStatus } from '../api/v1alpha1/status.js';
 import type { ContractView, MigrationStage, MigrationState } from '../delivery/observation.js';
@@ -44,6 +44,8 @@ export interface MigrationView {
   backfill?: boolean;
   /** Check of the GraphQL schema, as expand reported. */
   schemaCheck?: SchemaCheck;
+  /** Payload versions of the jobs of its image, as expand reported. */
+  jobs?: JobPayloads;
   contract: ContractView;
   /** Error of contract, or of its hook. */
   contractError?: string;
@@ -206,6 +208,7 @@ function reported(...jobs: JobView[]): Partial<Prepared> {
       : {}),
     ...(isDone ? reportedMigrations(expand.report) : {}),
     ...(isDone && expand.report?.schemaCheck ? { schemaCheck: expand.report.schemaCheck } : {}),
+    ...(isDone && expand.report?.jobs ? { jobs: expand.report.jobs } : {}),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Converts decisions of a plan to events for notifications. Pure. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { Decision } from '../delivery/delivery-plan.js';
+import { approvalId } from '../delivery/request-ids.js';
 import type { DeliveryEvent } from './event.js';
 
 /** Facts about a revision. */
@@ -46,9 +47,25 @@ function eventOf(decision: Decision, position: DeliveryPosition): Told | undefin
       const reason = `${decision.reason}: ${decision.message}`;
       return { type: 'Aborted', revision: decision.revision, at: failed?.at, from: stable, reason };
     }
+    case 'ApprovalRequested':
+      return approvalRequested(decision, position);
     default:
       return undefined;
   }
+}
+
+function approvalRequested(
+  { revision, step, of }: Extract<Decision, { type: 'ApprovalRequested' }>,
+  position: DeliveryPosition,
+): Told {
+  const { stable, approval } = position;
+  const id = approvalId(position);
+  const { since, linksExpireAt } = approval ?? {};
+  return {
+    ...{ type: 'ApprovalRequested', revision, at: since, from: stable },
+    reason: `step ${step + 1} of ${of}`,
+    ...(id && linksExpireAt ? { approval: { id, linksExpireAt } } : {}),
+  };
 }
 
 function facts(revision: RevisionFacts | undefined) {

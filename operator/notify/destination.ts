@@ -7,6 +7,7 @@ import type {
 } from '../api/v1alpha1/spec/notifications.js';
 import { OutgoingError, type OutgoingResponse, post } from '../runtime/outgoing/http.js';
 import type { SecretReader } from '../runtime/outgoing/secrets.js';
+import type { LinkSource } from './approval-links.js';
 import { type DeliveryEvent, idempotencyKey } from './event.js';
 import { grafanaAnnotation } from './grafana.js';
 import { slackMessage } from './slack.js';
@@ -45,15 +46,21 @@ export function destinationsOf(
   { webhooks, grafana }: NotificationsSpec,
   event: DeliveryEvent,
   secrets: SecretReader,
+  links?: LinkSource,
 ): Destination[] {
   const wants = ({ events }: { events: readonly string[] }) => events.includes(event.type);
   return [
-    ...webhooks.filter(wants).map((webhook) => webhookDestination(api, webhook, secrets)),
+    ...webhooks.filter(wants).map((webhook) => webhookDestination(api, webhook, secrets, links)),
     ...(grafana && wants(grafana) ? [grafanaDestination(api, grafana, secrets)] : []),
   ];
 }
 
-function webhookDestination(api: PcfApi, webhook: NotificationWebhook, secrets: SecretReader): Destination {
+function webhookDestination(
+  api: PcfApi,
+  webhook: NotificationWebhook,
+  secrets: SecretReader,
+  links: LinkSource | undefined,
+): Destination {
   const { namespace } = api.metadata;
   const label = `webhook ${webhook.name}`;
   return {
@@ -69,7 +76,8 @@ function webhookDestination(api: PcfApi, webhook: NotificationWebhook, secrets: 
       }
       const tls = await secrets.tls(namespace, webhook.tls, signal);
       const headers = jsonHeaders(api, event);
-      const body = JSON.stringify(slackMessage(api, event));
+      const approval = await links?.linksFor(api, event, webhook.name, signal);
+      const body = JSON.stringify(slackMessage(api, event, approval));
       accept(
         label,
         await post(

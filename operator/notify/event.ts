@@ -17,6 +17,8 @@ export interface DeliveryEvent {
   reason?: string;
   /** The field manager that caused it; the operator if it decided. */
   by?: string;
+  /** The wait that approval links name, with their end; undefined if no links are to be sent. */
+  approval?: { id: string; linksExpireAt: string };
 }
 
 /** Unique and stable key of an event. */
@@ -30,6 +32,7 @@ const WORDS: Record<DeliveryEventType, string> = {
   Aborted: 'was aborted',
   Undone: 'was undone',
   Failed: 'requires manual action',
+  ApprovalRequested: 'waits for its manual promotion',
 };
 
 /** One sentence, without markup. */

@@ -8,12 +8,15 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { NotificationsSpec } from '../api/v1alpha1/spec/notifications.js';
 import type { EventInput } from '../runtime/events.js';
 import type { SecretReader } from '../runtime/outgoing/secrets.js';
+import { LinkKeysError, type LinkSource } from './approval-links.js';
 import { type Destination, destinationsOf } from './destination.js';
 import { type DeliveryEvent, idempotencyKey } from './event.js';
 import { MessageQueue, type QueueOptions } from './queue.js';
 
 export interface NotifierOptions extends QueueOptions {
   secrets: SecretReader;
+  /** Undefined if this operator serves no approval links. */
+  links?: LinkSource;
   events: { record(input: EventInput): void };
   logger: Logger;
 }
@@ -35,7 +38,8 @@ export class Notifier {
     const key = idempotencyKey(api, event);
     if (this.told.has(key)) return;
     this.remember(key);
-    for (const destination of destinationsOf(api, spec, event, this.options.secrets))
+    const { secrets } = this.options;
+    for (const destination of destinationsOf(api, spec, event, secrets, this.links()))
       this.enqueue(api, event, destination);
   }
 
@@ -56,6 +60,34 @@ export class Notifier {
       kind,
       send: (signal) => destination.send(event, signal),
       dropped: (why, isStopping) => this.dropped(api, event, label, why, isStopping),
+    });
+  }
+
+  /** Without usable keys a notification is sent without links: a retry cannot help, and would delay later ones. */
+  private links(): LinkSource | undefined {
+    const { links } = this.options;
+    return (
+      links && {
+        linksFor: async (api, event, webhook, signal) =>
+          links.linksFor(api, event, webhook, signal).catch((error: unknown) => {
+            if (!(error instanceof LinkKeysError)) throw error;
+            this.omittedLinks(api, event, webhook, error.message);
+            return undefined;
+          }),
+      }
+    );
+  }
+
+  private omittedLinks(api: PcfApi, event: DeliveryEvent, webhook: string, why: string): void {
+    const { namespace, name } = api.metadata;
+    const { logger, events } = this.options;
+    logger.warn({ namespace, name, event: event.type, webhook, why }, 'approval links omitted');
+    events.record({
+      regarding: api,
+      type: 'Warning',
+      reason: 'ApprovalLinksOmitted',
+      action: 'Notify',
+      note: `notification ${event.type} of ${event.revision} to webhook ${webhook} was sent without approval links: ${why}`,
     });
   }
 

@@ -47,7 +47,12 @@ function announceDecision(decision: Decision): Announcement {
     case 'StepCompleted':
       return normal(
         'StepCompleted',
-        `completed step ${decision.step + 1} of ${decision.of} of ${decision.revision}`,
+        `completed step ${decision.step + 1} of ${decision.of} of ${decision.revision}${decision.by ? `, approved with a link by ${decision.by}` : ''}`,
+      );
+    case 'ApprovalRequested':
+      return normal(
+        'ApprovalRequested',
+        `step ${decision.step + 1} of ${decision.of} of ${decision.revision} waits for its manual promotion`,
       );
     case 'Aborted':
       return {

@@ -1,5 +1,5 @@
 /** The field manager that caused a decision of a plan, according to managedFields. Pure. */
-import { FIELD_MANAGER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { APPROVAL_FIELD_MANAGER, FIELD_MANAGER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Decision } from '../delivery/delivery-plan.js';
 import type { Requests } from '../delivery/delivery-spec.js';
 import { ADOPT_ANNOTATION, type Revision } from '../resources/revision.js';
@@ -29,13 +29,21 @@ export function decidingManager(
     case 'Promoted':
       return editor(stable);
     case 'Aborted':
-      return decision.reason === 'AbortRequested' ? requestingManager(api, 'abort') : FIELD_MANAGER;
+      return decision.reason === 'AbortRequested' ? abortingManager(api) : FIELD_MANAGER;
     case 'Cancelled':
     case 'Superseded':
       return editor(decision.revision, revisions.get(target));
     default:
       return FIELD_MANAGER;
   }
+}
+
+/** An abort with an approval link has the name of its user, as far as known. */
+function abortingManager(api: PcfApi): string | undefined {
+  const manager = requestingManager(api, 'abort');
+  return manager === APPROVAL_FIELD_MANAGER
+    ? (api.metadata.annotations?.[REQUEST_ANNOTATIONS.decidedBy] ?? manager)
+    : manager;
 }
 
 function requestingManager(api: PcfApi, request: keyof Requests): string | undefined {

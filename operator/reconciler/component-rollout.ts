@@ -4,6 +4,7 @@ import { componentName, EXTRA_COMPONENTS } from '../resources/components.js';
 import { DeploymentKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { PodTemplate } from '../resources/pod-template.js';
+import { workerName } from '../resources/worker-deployments.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import type { ClusterView } from './observed.js';
 
@@ -16,12 +17,18 @@ interface Deployment extends KubeObject {
 }
 
 /** Names of the Deployments that may still create a pod of another revision. */
-export function updatingDeployments(api: PcfApi, caches: Pick<ClusterView, 'get'>): string[] {
+export function updatingDeployments(api: PcfApi, caches: Pick<ClusterView, 'get' | 'ownedBy'>): string[] {
   const { stable } = api.status?.delivery ?? {};
-  return EXTRA_COMPONENTS.map((component) => componentName(api, component)).filter((name) => {
+  const rolling = EXTRA_COMPONENTS.map((component) => componentName(api, component)).filter((name) => {
     const deployment = caches.get(DeploymentKind, api, name) as Deployment | undefined;
     return deployment && (revisionOf(deployment) !== stable || !hasRolled(deployment));
   });
+  // Workers of one revision: their Deployment is removed, and does not roll.
+  const ofOthers = (caches.ownedBy(DeploymentKind, api) as Deployment[]).filter((deployment) => {
+    const revision = revisionOf(deployment);
+    return revision && revision !== stable && deployment.metadata.name === workerName(revision);
+  });
+  return [...rolling, ...ofOthers.map(({ metadata }) => metadata.name)];
 }
 
 function revisionOf({ spec }: Deployment): string | undefined {

@@ -1,6 +1,7 @@
 /** The collaborators of the reconciler. */
 import type { Logger } from 'pino';
 import type { Analyst } from '../analysis/analyst.js';
+import type { FreezeQueries } from '../analysis/freeze-queries.js';
 import type { FinishedJobs } from '../migrations/finished-jobs.js';
 import type { MigrationProgress } from '../migrations/live-reports.js';
 import type { Notifier } from '../notify/notifier.js';
@@ -20,7 +21,10 @@ export interface ReconcilerDependencies {
   actor: Actor;
   events: EventRecorder;
   analyst: Analyst;
+  freezeQueries: FreezeQueries;
   notifier: Notifier;
+  /** Whether this operator serves approval links. */
+  hasApprovalLinks: boolean;
   reporter: Reporter;
   migrationProgress: MigrationProgress;
   finishedJobs: FinishedJobs;

@@ -31,6 +31,7 @@ import { controllerRevision, type Revision } from '../resources/revision.js';
 import { previewService } from '../resources/service.js';
 import { serviceAccount } from '../resources/service-account.js';
 import { surroundings } from '../resources/surroundings.js';
+import { isReplacing, workerDeployments } from '../resources/worker-deployments.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
 import type { RouteBackends } from '../traffic/router.js';
@@ -74,14 +75,15 @@ export function desiredObjects(observed: Observed, plan: DeliveryPlan): KubeObje
     ),
     ...(plan.routeWaitsFor ? routing.filter((object) => !isInEffect(observed, object)) : routing),
     ...(migrating ? [migrationObject(api, migrating, plan.job!)] : []),
-    ...running.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
+    ...running.flatMap((revision) => {
+      const replicas = plan.replicas[revision.name];
+      return replicas === undefined ? [] : [deployment(api, revision, replicas)];
+    }),
     ...preview(observed, plan),
-    ...components(
-      api,
-      observed.revisions.get(plan.position.stable ?? ''),
-      observed.owned.filter(({ type }) => type === DeploymentKind).map(({ object }) => object),
-    ),
+    ...components(api, observed.revisions.get(plan.position.stable ?? ''), liveDeployments(observed)),
+    ...workerDeployments(api, observed.revisions, plan.workers),
     ...surroundings(api, {
+      scaledApi: observed.scaledApi,
       autoscaled: observed.foreignAutoscalers.length > 0,
       hasPods: running.length > 0,
       metrics: currentScaleView(observed, plan).metrics,
@@ -97,7 +99,7 @@ function authBackend({ api, owned }: Observed, servesHttps: boolean): RouteBacke
 }
 
 function migrationObject(api: PcfApi, revision: Revision, { stage, ...job }: MigrationJob): KubeObject {
-  if (stage === 'hook') return hookObject(api, revision, job.attempt);
+  if (stage === 'hook') return hookObject(api, revision, job.attempt, job.run);
   return migrationJob(api, revision, { ...job, stage });
 }
 
@@ -118,6 +120,10 @@ function preview({ api }: Observed, { position }: DeliveryPlan): KubeObject[] {
   return isPreviewed ? [previewService(api, position.update!)] : [];
 }
 
+function liveDeployments({ owned }: Observed): KubeObject[] {
+  return owned.filter(({ type }) => type === DeploymentKind).map(({ object }) => object);
+}
+
 /** The objects whose kind the cluster has, and the missing kinds of the others. */
 export function writable(observed: Observed, desired: readonly KubeObject[]) {
   const types = new Map(desired.map((object) => [object.kind, typeOf(object)]));
@@ -125,9 +131,10 @@ export function writable(observed: Observed, desired: readonly KubeObject[]) {
   return { objects: desired.filter(({ kind }) => !missing.includes(types.get(kind)!)), missing };
 }
 
-/** Revisions that have pods. */
+/** Revisions that have pods or workers. */
 function runningRevisions(observed: Observed, plan: DeliveryPlan): Revision[] {
-  return Object.keys(plan.replicas).flatMap((name) => observed.revisions.get(name) ?? []);
+  const names = Object.keys({ ...plan.replicas, ...plan.workers });
+  return names.flatMap((name) => observed.revisions.get(name) ?? []);
 }
 
 /** Revisions without pods whose records have a part of the position. Their retention does not change. */
@@ -157,11 +164,14 @@ export function unwantedObjects(
 ): Owned[] {
   const desiredNames = new Set(desired.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
   const history = new Set(recordedRevisions(observed));
+  const deployments = liveDeployments(observed);
   return observed.owned.filter(({ type, object }) => {
     if (desiredNames.has(`${type.kind}/${object.metadata.name}`)) return false;
     if (object.metadata.deletionTimestamp) return false;
     if (type === ControllerRevisionKind) return !history.has(object.metadata.name);
     if (isRoute(type) && awaitsUserRoute(observed)) return false;
+    if (type === DeploymentKind && isReplacing(observed.api, position.stable, object, deployments))
+      return false;
     if (type === JobKind && isAnalysisJob(object)) return false; // deleted by its TTL
     if (type === JobKind) {
       const { [LABELS.revision]: revision = '', [LABELS.stage]: stage } = object.metadata.labels ?? {};
@@ -227,7 +237,9 @@ export function recordedRevisions(observed: Observed): string[] {
     failed?.revision,
     // Its image runs the restore or the purge.
     ...(windowEnd(observed.delivery.position) === undefined ? [] : [contracted?.revision]),
-    ...observed.delivery.revisions.filter((r) => r.replicas > 0).map((r) => r.name),
+    ...observed.delivery.revisions
+      .filter(({ replicas, workers }) => replicas + (workers?.replicas ?? 0) > 0)
+      .map(({ name }) => name),
   ];
   return [
     ...new Set([

@@ -4,6 +4,7 @@ import { GatewayClassKind, GatewayKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { CacheSet } from '../runtime/cache-set.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
+import { ResourceEventType } from '../runtime/event-types.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import type { CacheEvent, ResourceCache } from '../runtime/resource-cache.js';
 import { type GatewayClassView, type ParentGateway, supportedFeatures } from '../traffic/gateway-features.js';
@@ -33,11 +34,11 @@ export class GatewayCaches {
 
   /** Calls the listener when the features of a Gateway may have changed. Most events only change a status. */
   onChange(listener: () => void): void {
-    const whenDifferent = ({ object, old }: CacheEvent) => {
-      if (canonicalJson(meaningOf(object)) !== canonicalJson(old && meaningOf(old))) listener();
+    const whenChanged = (event: CacheEvent) => {
+      if (mayChangeFeatures(event)) listener();
     };
-    this.gateways.on(whenDifferent);
-    this.classes.on(whenDifferent);
+    this.gateways.on(whenChanged);
+    this.classes.on(whenChanged);
   }
 
   noteClass(gatewayClass: KubeObject): void {
@@ -55,6 +56,12 @@ export class GatewayCaches {
 
 interface Gateway extends KubeObject {
   spec?: { gatewayClassName?: string };
+}
+
+/** The old state of a deleted object is usually equal to it. Exported for tests. */
+export function mayChangeFeatures({ type, object, old }: CacheEvent): boolean {
+  if (type === ResourceEventType.Deleted) return true;
+  return canonicalJson(meaningOf(object)) !== canonicalJson(old && meaningOf(old));
 }
 
 function meaningOf({ spec, status }: KubeObject) {

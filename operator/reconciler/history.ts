@@ -53,7 +53,7 @@ function endingOf(decision: Decision, { firstTrafficAt }: DeliveryPosition): End
 }
 
 function record(
-  { startedAt, firstTrafficAt }: DeliveryPosition,
+  { startedAt, firstTrafficAt, approvals }: DeliveryPosition,
   { name, number, image, source }: Revision,
   { outcome, reason }: Ending,
   now: number,
@@ -70,5 +70,6 @@ function record(
     finishedAt,
     outcome,
     ...(reason ? { reason } : {}),
+    ...(approvals ? { approvals } : {}),
   };
 }

@@ -3,8 +3,7 @@
  * reported, the most severe first.
  */
 import { ENV } from '../../contract/image.js';
-import { horizontalScaling, replicasChosenBy } from '../api/v1alpha1/defaults.js';
-import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { replicasChosenBy } from '../api/v1alpha1/defaults.js';
 import type { Reason } from '../api/v1alpha1/reasons.js';
 import { windowRevision } from '../delivery/contract-window.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
@@ -15,7 +14,7 @@ import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connect
 import type { Revision } from '../resources/revision.js';
 import { metricNames } from '../resources/scale-view.js';
 import type { RepairLoop } from '../runtime/repair-loops.js';
-import { currentScaleView } from './autoscaling.js';
+import { currentScaleView, isAutoscaled } from './autoscaling.js';
 import { hostConflictMessage } from './host-conflict.js';
 import type { Observed } from './observed.js';
 
@@ -58,6 +57,7 @@ const rules: readonly IssueRule[] = [
   replicasConflict,
   signingKeysNotRotated,
   windowInvalid,
+  approvalLinksUnavailable,
   schemaInUse,
 ];
 
@@ -67,6 +67,16 @@ export function findIssues(
   plan: DeliveryPlan,
 ): Issue[] {
   return allFindings(rules, { observed, missingKinds, plan });
+}
+
+function approvalLinksUnavailable({ observed }: IssueInput): Issue | undefined {
+  const { api, hasApprovalLinks } = observed;
+  if (!api.spec.notifications?.approvalLinks || hasApprovalLinks !== false) return undefined;
+  return {
+    reason: 'ApprovalLinksUnavailable',
+    message:
+      'notifications.approvalLinks is not in effect: the operator has no public URL for them; set approvals.url of the Helm chart, or remove approvalLinks',
+  };
 }
 
 /** The stable revision if it should have pods and none of them is ready. */
@@ -194,7 +204,9 @@ function hostConflict({ observed: { hostConflicts } }: IssueInput): Issue | unde
   return message ? { reason: 'HostConflict', message } : undefined;
 }
 
-function connectionBudget({ observed: { api, revisions, delivery } }: IssueInput): Issue | undefined {
+function connectionBudget({
+  observed: { api, scaledApi, revisions, delivery },
+}: IssueInput): Issue | undefined {
   const budget = api.spec.database.maxConnections;
   if (budget === undefined) return undefined;
   const inUse = delivery.revisions.filter(({ replicas }) => replicas > 0).map(({ name }) => name);
@@ -202,12 +214,13 @@ function connectionBudget({ observed: { api, revisions, delivery } }: IssueInput
     LEAST_PER_POD,
     ...inUse.flatMap((name) => connectionsOf(revisions.get(name)) ?? []),
   );
-  const needed = connectionsNeeded(api, perPod);
+  const pods = mostPods(api, scaledApi);
+  const needed = connectionsNeeded(pods, perPod);
   if (needed <= budget) return undefined;
   return {
     reason: 'ConnectionBudgetExceeded',
     message:
-      `${mostPods(api)} pods with ${perPod} connections each, and the migrations, may open ${needed} connections, ` +
+      `${pods} pods with ${perPod} connections each, and the migrations, may open ${needed} connections, ` +
       `more than database.maxConnections ${budget}: raise it, or lower the number of pods`,
   };
 }
@@ -244,20 +257,9 @@ function metricsConflict({ observed, plan }: IssueInput): Issue | undefined {
   };
 }
 
-/** Whether an autoscaler of the operator or of the user sets `spec.replicas`. */
-export function isAutoscaled({
-  api,
-  foreignAutoscalers,
-}: {
-  api: PcfApi;
-  foreignAutoscalers: readonly unknown[];
-}): boolean {
-  return foreignAutoscalers.length > 0 || horizontalScaling(api) !== undefined;
-}
-
-function replicasConflict({ observed: { api, foreignAutoscalers } }: IssueInput): Issue | undefined {
-  const chooser = replicasChosenBy(api);
-  if (!chooser || !isAutoscaled({ api, foreignAutoscalers })) return undefined;
+function replicasConflict({ observed }: IssueInput): Issue | undefined {
+  const chooser = replicasChosenBy(observed.api);
+  if (!chooser || !isAutoscaled(observed)) return undefined;
   return {
     reason: 'ReplicasConflict',
     message: `spec.replicas is set by ${chooser} and by an autoscaler: remove it from the manifest, or disable the autoscaler`,

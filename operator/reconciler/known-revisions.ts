@@ -4,7 +4,14 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { ConfigMapKind, ControllerRevisionKind, DeploymentKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { PodTemplate } from '../resources/pod-template.js';
-import { isRevisionOf, newRevision, type Revision, revisionName, revisionOf } from '../resources/revision.js';
+import {
+  isRevisionOf,
+  newRevision,
+  type Revision,
+  type RevisionInputs,
+  revisionName,
+  revisionOf,
+} from '../resources/revision.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import type { ClusterView } from './observed.js';
 
@@ -33,6 +40,13 @@ export function revisionsOf(
   const lost = lostRevisions(api, caches, recorded);
   const target = targetRevision(api, recorded, lost, secrets);
   return { target, all: new Map([...recorded, ...lost, target].map((one) => [one.name, one])) };
+}
+
+/** Recorded inputs of the stable revision. */
+export function stableInputs(api: PcfApi, caches: Pick<ClusterView, 'get'>): RevisionInputs | undefined {
+  const { stable } = api.status?.delivery ?? {};
+  const record = stable && caches.get(ControllerRevisionKind, api, stable);
+  return record ? revisionOf(record).inputs : undefined;
 }
 
 /**

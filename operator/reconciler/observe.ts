@@ -6,7 +6,7 @@ import { latestContract } from '../delivery/recorded-position.js';
 import type { LiveReports } from '../migrations/job-view.js';
 import { runsOf } from '../migrations/live-reports.js';
 import { type MigrationView, migrationView } from '../migrations/migration-view.js';
-import { EXTRA_COMPONENTS } from '../resources/components.js';
+import { EXTRA_COMPONENTS, isWorkerDelivered } from '../resources/components.js';
 import {
   BACKUP_KINDS,
   BackendTlsPolicyKind,
@@ -20,14 +20,17 @@ import {
 import { LABELS } from '../resources/metadata.js';
 import { readRecord } from '../resources/position-record.js';
 import type { Revision } from '../resources/revision.js';
+import { withStableScaling } from '../resources/revision-scaling.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
+import { workerName } from '../resources/worker-deployments.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { keySourceOf } from '../signing-keys/source.js';
 import { unsupportedFeatures } from '../traffic/gateway-features.js';
 import { routerOf } from '../traffic/index.js';
+import { hasObsoleteReplicas } from './autoscaling.js';
 import { updatingDeployments } from './component-rollout.js';
 import { hostConflicts } from './host-conflict.js';
-import { revisionsOf } from './known-revisions.js';
+import { revisionsOf, stableInputs } from './known-revisions.js';
 import type { Autoscaler, ClusterView, Observed } from './observed.js';
 import { podlessJobs, replicaFailure } from './pod-creation.js';
 import type { PodCreationReport } from './pod-creation-events.js';
@@ -41,17 +44,19 @@ import {
   podFailure,
   podTrouble,
   readiness,
+  readyWorkers,
 } from './pod-state.js';
 import { routeTrouble } from './route-trouble.js';
 import { missingSecrets, secretsHash } from './secret-digests.js';
 
 /** `live` has the last reports of running migrations; `creation` reports on a Job without a pod, by its uid. */
 export function observe(
-  api: PcfApi,
+  given: PcfApi,
   caches: ClusterView,
   live?: LiveReports,
   creation: (uid: string) => PodCreationReport | undefined = () => undefined,
 ): Observed {
+  const { api, scaledApi, obsoleteReplicas } = scaledViews(given, caches);
   const router = routerOf(api);
   const { routeRef } = api.spec.traffic ?? {};
   const owned = OWNED_KINDS.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
@@ -87,7 +92,11 @@ export function observe(
       number: revisions.get(name)!.number,
       image: revisions.get(name)!.image,
       record: records.get(name),
-      failure: migrationFailure(migrations.get(name), pods) ?? podFailure(name, pods),
+      failure:
+        migrationFailure(migrations.get(name), pods) ??
+        podFailure(name, pods) ??
+        workerFailure(api, name, pods),
+      workers: workersOf(api, name, caches, pods),
       ...migrationOf(migrations.get(name)!),
     };
   });
@@ -97,6 +106,8 @@ export function observe(
   const missingKinds = router.requires(api).filter((type) => !caches.available(type));
   return {
     api,
+    scaledApi,
+    obsoleteReplicas,
     router,
     revisions,
     migrations,
@@ -130,9 +141,20 @@ export function observe(
       routeRejected: liveRoute && router.rejection?.(liveRoute),
       routeTrouble: routeTrouble({ api, router, missingKinds, userRoute }),
       // A gateway without the policy sends plain HTTP to pods that serve HTTPS.
-      startable: missing.length === 0 && !missingKinds.includes(BackendTlsPolicyKind) && !unsupportedFeature,
+      startable: missing.length === 0 && !missingKinds.includes(BackendTlsPolicyKind),
+      isUnsupported: unsupportedFeature !== undefined,
     },
   };
+}
+
+/** The PcfApi as the planner and as autoscalers read it. */
+function scaledViews(given: PcfApi, caches: ClusterView) {
+  const scaledApi = withStableScaling(given, stableInputs(given, caches));
+  const obsoleteReplicas = hasObsoleteReplicas(scaledApi, caches.foreignAutoscalers(given));
+  if (!obsoleteReplicas) return { api: given, scaledApi, obsoleteReplicas };
+  // The default depends on the environment, which may have changed since.
+  const withoutReplicas = (api: PcfApi): PcfApi => ({ ...api, spec: { ...api.spec, replicas: undefined } });
+  return { api: withoutReplicas(given), scaledApi: withoutReplicas(scaledApi), obsoleteReplicas };
 }
 
 /** The route in the caches now. They contain accepted writes, and no rejected ones. */
@@ -144,6 +166,25 @@ export function readRoute(
   return router.read(api, (type, name) =>
     isUsers && type === router.shared?.type ? caches.userRoute(type, api, name) : caches.get(type, api, name),
   );
+}
+
+/** Undefined if the worker is not part of the delivery. */
+function workersOf(
+  api: PcfApi,
+  revision: string,
+  caches: Pick<ClusterView, 'get'>,
+  pods: readonly Pod[],
+): RevisionView['workers'] {
+  if (!isWorkerDelivered(api.spec)) return undefined;
+  const deployment = caches.get(DeploymentKind, api, workerName(revision)) as
+    | { spec?: { replicas?: number } }
+    | undefined;
+  return { replicas: deployment?.spec?.replicas ?? 0, ready: readyWorkers(revision, pods) };
+}
+
+/** A worker that runs only after the promotion does not fail the delivery. */
+function workerFailure({ spec }: PcfApi, revision: string, pods: readonly Pod[]): Failure | undefined {
+  return isWorkerDelivered(spec) ? podFailure(revision, pods, 'worker') : undefined;
 }
 
 /** Whether a revision receives requests, including those by a route of another provider. */
@@ -203,10 +244,10 @@ function withContractTrouble(
 /** The part that the planner reads. */
 function migrationOf(view: MigrationView) {
   const { state: migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress } = view;
-  const { contract, failedMigrations, lastMigration, schemaCheck } = view;
+  const { contract, failedMigrations, lastMigration, schemaCheck, jobs } = view;
   return {
     ...{ migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress },
-    ...{ contract, failedMigrations, lastMigration, schemaCheck },
+    ...{ contract, failedMigrations, lastMigration, schemaCheck, jobs },
   };
 }
 

@@ -19,6 +19,8 @@ import type { MissingSecret } from './secret-digests.js';
 /** The observed state of one PcfApi. */
 export interface Observed {
   api: PcfApi;
+  /** The PcfApi as autoscalers read it, see `withStableScaling`. */
+  scaledApi: PcfApi;
   router: TrafficRouter;
   /** Every known revision, including the one that the spec describes, by name. */
   revisions: Map<string, Revision>;
@@ -58,9 +60,11 @@ export interface Observed {
   componentTroubles: { component: ExtraComponent; trouble: string }[];
   readyReplicas: number;
   /** Whether `spec.replicas` has the default of an autoscaler that no longer exists. `api` is without it. */
-  obsoleteReplicas?: boolean;
+  obsoleteReplicas: boolean;
   /** Undefined without windows and freezes. */
   gate?: Gate;
+  /** Whether this operator serves approval links. */
+  hasApprovalLinks?: boolean;
 }
 
 export interface Autoscaler {

@@ -5,10 +5,11 @@ import type { Condition } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryRecord, PcfApiStatus, Phase, TrafficStatus } from '../api/v1alpha1/status.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { RevisionView } from '../delivery/observation.js';
 import type { Finding } from '../delivery/rule-chain.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import { autoscalingLimited, currentScaleView } from './autoscaling.js';
+import { autoscalingLimited, autoscalingStatus, currentScaleView } from './autoscaling.js';
 import type { Verdict } from './conditions.js';
 import { history } from './history.js';
 import type { Issue } from './issues.js';
@@ -54,15 +55,28 @@ export function statusOf(
     history: history(api, ended),
     migration: migrationStatus(observed, plan),
     schemaCheck: schemaCheckStatus(plan),
-    revisions: Object.entries(plan.replicas).map(([name, replicas]) => ({
+    autoscaling: autoscalingStatus(observed, plan),
+    revisions: Object.keys({ ...plan.replicas, ...plan.workers }).map((name) => ({
       name,
       image: imageOf(name) ?? '',
-      replicas,
+      replicas: plan.replicas[name] ?? 0,
       readyReplicas: observed.delivery.revisions.find((view) => view.name === name)?.ready ?? 0,
       weight: plan.route?.weights[name] ?? 0,
+      ...workers(observed, plan, name),
     })),
     delivery: compact(plan.position),
   });
+}
+
+function workers({ delivery }: Observed, plan: DeliveryPlan, name: string) {
+  const replicas = plan.workers?.[name];
+  if (replicas === undefined) return {};
+  const readyOf = (revision: RevisionView | undefined) => revision?.workers?.ready ?? 0;
+  const readyReplicas = readyOf(delivery.revisions.find((view) => view.name === name));
+  const all = delivery.revisions.reduce((sum, view) => sum + readyOf(view), 0);
+  return {
+    workers: { replicas, readyReplicas, share: Math.round((100 * readyReplicas) / Math.max(1, all)) },
+  };
 }
 
 function schemaCheckStatus({ schemaInUse }: DeliveryPlan): PcfApiStatus['schemaCheck'] {

@@ -1,16 +1,15 @@
 /** The plan of one reconcile, with the writes that follow from it. */
 import type { AnalysisOutcome } from '../analysis/analyst.js';
-import { isReplicasDefault } from '../api/v1alpha1/defaults.js';
-import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryRecord } from '../api/v1alpha1/status.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { DeliverySpec } from '../delivery/delivery-spec.js';
 import { plan } from '../delivery/plan.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { type PlannedKeys, planKeys } from '../signing-keys/planned-keys.js';
+import { isAutoscaled } from './autoscaling.js';
 import { desiredObjects, removable, unwantedObjects, writable } from './desired.js';
 import { finishedDeliveries } from './history.js';
-import { isAutoscaled, type MissingKind } from './issues.js';
+import type { MissingKind } from './issues.js';
 import type { Observed } from './observed.js';
 
 export interface PlannedReconcile {
@@ -66,11 +65,6 @@ export function planReconcile(
     ),
     now,
   };
-}
-
-/** Whether `spec.replicas` has the default of an autoscaler that no longer exists. */
-export function hasObsoleteReplicas(api: PcfApi, foreignAutoscalers: readonly KubeObject[]): boolean {
-  return isReplicasDefault(api) && !isAutoscaled({ api, foreignAutoscalers });
 }
 
 /** Autoscalers read the current number from the PcfApi, and do nothing without one. */

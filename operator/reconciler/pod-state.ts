@@ -166,9 +166,24 @@ function retryOf(component: string): string {
 const MAX_RESTARTS = 3;
 
 /** Why the pods of a revision can't become ready without a change. */
-export function podFailure(revision: string, pods: readonly Pod[]): Failure | undefined {
-  return failureOf(
-    pods.filter((pod) => pod.metadata.labels?.[LABELS.revision] === revision && componentOf(pod) === 'api'),
+export function podFailure(
+  revision: string,
+  pods: readonly Pod[],
+  component: Component = 'api',
+): Failure | undefined {
+  return failureOf(podsOf(revision, pods, component));
+}
+
+/** Number of ready workers of a revision. */
+export function readyWorkers(revision: string, pods: readonly Pod[]): number {
+  return podsOf(revision, pods, 'worker').filter(
+    (pod) => reportsReady(pod) && !pod.metadata.deletionTimestamp,
+  ).length;
+}
+
+function podsOf(revision: string, pods: readonly Pod[], component: Component): Pod[] {
+  return pods.filter(
+    (pod) => pod.metadata.labels?.[LABELS.revision] === revision && componentOf(pod) === component,
   );
 }
 

@@ -1,5 +1,6 @@
 /** observe → plan → apply → report. Decisions are made in delivery/, objects in resources/ and traffic/. */
 import { inSpan } from '../../contract/tracing/tracing.js';
+import type { FreezeOutcome } from '../analysis/freeze-queries.js';
 import { FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { inEffect } from '../delivery/plan.js';
@@ -14,13 +15,13 @@ import { finalize } from './finalize.js';
 import { observe, readRoute } from './observe.js';
 import type { Observed } from './observed.js';
 import { failureOf, obstacleOf, withBoundedRetry } from './obstacle.js';
-import { earliest, hasObsoleteReplicas, type PlannedReconcile, planReconcile } from './planned-reconcile.js';
+import { earliest, type PlannedReconcile, planReconcile } from './planned-reconcile.js';
 import { ReconcileState } from './reconcile-state.js';
 import type { KeyWrite } from './signing-key-writer.js';
 import { StatusReporter } from './status-reporter.js';
-import { deliverySpecOf } from './strategies.js';
+import { deliverySpecOf, REQUEST_ANNOTATIONS } from './strategies.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
-import { WindowGates } from './window-gates.js';
+import { canHoldSteps, WindowGates, withMeasurements } from './window-gates.js';
 
 export interface ReconcileResult {
   requeueAfterMs?: number;
@@ -59,6 +60,7 @@ export class Reconciler {
     deps.deliveryMetrics.forget(namespace, name);
     deps.actor.forget(key);
     deps.analyst.forget(key);
+    deps.freezeQueries.forget(key);
     deps.migrationProgress.follow(key, []);
     deps.finishedJobs.forget(key);
     deps.podCreation.follow(key, []);
@@ -86,13 +88,10 @@ export class Reconciler {
     return inSpan('report', {}, () => this.report(planned, applied));
   }
 
-  private async observe(given: PcfApi): Promise<Observed> {
+  private async observe(api: PcfApi): Promise<Observed> {
     const { caches, finishedJobs, migrationProgress, podCreation } = this.deps;
-    const key = keyOf(given);
-    await finishedJobs.readPods(given);
-    const obsoleteReplicas = hasObsoleteReplicas(given, caches.foreignAutoscalers(given));
-    // The default depends on the environment, which may have changed since.
-    const api = obsoleteReplicas ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
+    const key = keyOf(api);
+    await finishedJobs.readPods(api);
     const observed = observe(
       api,
       caches,
@@ -101,15 +100,32 @@ export class Reconciler {
     );
     migrationProgress.follow(key, observed.migrating);
     podCreation.follow(key, observed.podless);
-    return { ...this.withGate(observed), obsoleteReplicas };
+    const { hasApprovalLinks } = this.deps;
+    return { ...this.withGate(observed), hasApprovalLinks };
   }
 
   private withGate(observed: Observed): Observed {
     const { caches, wallClock } = this.deps;
+    const { api, delivery } = observed;
     const now = wallClock();
-    const gate = this.gates.gateOf(observed.api, caches.windows?.selecting(observed.api) ?? [], now);
-    if (!gate) return observed;
-    return { ...observed, gate, delivery: { ...observed.delivery, gate: gateView(gate, now) } };
+    const freeze = this.measureFreezes(observed);
+    const evaluated = this.gates.gateOf(api, caches.windows?.selecting(api) ?? [], now, freeze?.frozen);
+    if (!evaluated) return observed;
+    const gate = freeze ? withMeasurements(evaluated, freeze) : evaluated;
+    const view = gateView(gate, now);
+    const changesInMs = earliest(view.changesInMs, freeze?.requeueAfterMs);
+    const next = changesInMs === undefined ? {} : { changesInMs: Math.max(1, changesInMs) };
+    return { ...observed, gate, delivery: { ...delivery, gate: { held: view.held, ...next } } };
+  }
+
+  /** Measures `freezeWhen` while a step can be held. */
+  private measureFreezes({ api, delivery }: Observed): FreezeOutcome | undefined {
+    const { freezeQueries, clock } = this.deps;
+    const retry = api.metadata.annotations?.[REQUEST_ANNOTATIONS.retry];
+    const isNeeded = api.spec.windows?.freezeWhen?.length && canHoldSteps(delivery, retry);
+    if (isNeeded) return freezeQueries.look(api, clock());
+    freezeQueries.forget(keyOf(api));
+    return undefined;
   }
 
   private plan(observed: Observed): PlannedReconcile {
@@ -117,7 +133,8 @@ export class Reconciler {
     const now = this.deps.clock();
     const routeAgeMs = this.state.routeAgeMs(keyOf(api), delivery.route, routeObjects(observed), now);
     const analysis = analyse(observed, this.deps.analyst, now);
-    return planReconcile(observed, deliverySpecOf(api, router), routeAgeMs, analysis, now);
+    const spec = deliverySpecOf(api, router, observed.hasApprovalLinks);
+    return planReconcile(observed, spec, routeAgeMs, analysis, now);
   }
 
   /** Applies as much of the plan as possible. */

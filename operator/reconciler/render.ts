@@ -6,6 +6,7 @@ import type { KubeObject } from '../runtime/kube-types.js';
 import { desiredObjects } from './desired.js';
 import { observe } from './observe.js';
 import type { ClusterView } from './observed.js';
+import { deliverySpecOf } from './strategies.js';
 
 /** A cluster that has every kind and no object. */
 const empty: ClusterView = {
@@ -23,11 +24,13 @@ const empty: ClusterView = {
 export function render(api: PcfApi): KubeObject[] {
   const observed = observe(api, empty);
   const revision = observed.delivery.target;
+  const { replicas: workers = 0 } = deliverySpecOf(api, observed.router).workers ?? {};
   const settled: DeliveryPlan = {
     position: { stable: revision },
     migrate: revision,
     job: { revision, stage: 'expand', attempt: 1 },
     replicas: { [revision]: fullReplicas(api.spec) },
+    workers: workers > 0 ? { [revision]: workers } : {},
     route: { weights: { [revision]: 100 } },
     traffic: { desiredWeight: 0, effectiveWeight: 0, verified: true },
     decisions: [],

@@ -1,11 +1,15 @@
 /** The spec of a PcfApi as the planner reads it: every strategy is reduced to stages, pods and delays. */
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
-import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { APPROVAL_FIELD_MANAGER, FIELD_MANAGER, GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { schemaCheckOf } from '../api/v1alpha1/spec/schema-check.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { DeliverySpec, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
+import { podRange } from '../resources/component-autoscaler.js';
+import { isWorkerDelivered } from '../resources/components.js';
+import { lastOtherManager } from '../runtime/managed-fields.js';
 import type { TrafficRouter } from '../traffic/router.js';
+import { stickyCookie } from '../traffic/sticky-rules.js';
 
 /** Envoy applies a pushed route within a second. Twice that is a safety margin. */
 const SETTLE_MS = 2_000;
@@ -20,6 +24,7 @@ export const REQUEST_ANNOTATIONS = {
   retry: `${GROUP}/retry`,
   approve: `${GROUP}/approve-migrations`,
   approveSchema: `${GROUP}/approve-schema`,
+  decidedBy: `${GROUP}/decided-by`,
 } as const satisfies Record<keyof Requests, string>;
 
 type StrategySettings = Pick<
@@ -27,7 +32,9 @@ type StrategySettings = Pick<
   'stages' | 'canaryPods' | 'mirror' | 'maxSurge' | 'maxUnavailable' | 'retireDelayMs'
 >;
 
-export function deliverySpecOf({ spec, metadata }: PcfApi, router: TrafficRouter): DeliverySpec {
+/** `hasApprovalLinks`: whether this operator serves approval links. */
+export function deliverySpecOf(api: PcfApi, router: TrafficRouter, hasApprovalLinks = false): DeliverySpec {
+  const { spec, metadata } = api;
   const strategy = spec.strategy?.type ?? 'Canary';
   const annotations = metadata.annotations ?? {};
   return {
@@ -44,15 +51,48 @@ export function deliverySpecOf({ spec, metadata }: PcfApi, router: TrafficRouter
       retry: annotations[REQUEST_ANNOTATIONS.retry],
       approve: annotations[REQUEST_ANNOTATIONS.approve],
       approveSchema: annotations[REQUEST_ANNOTATIONS.approveSchema],
+      decidedBy: promotedBy(api),
     },
+    ...announcedApprovals(spec, hasApprovalLinks),
     schemaCheck: schemaCheckOf(spec),
+    ...workerCanary(spec),
     approval: spec.migrations?.mode === 'Manual',
     contractDelayMs:
       spec.migrations?.mode === 'Disabled'
         ? undefined
         : durationMs(spec.migrations?.contractDelay ?? DEFAULT_CONTRACT_DELAY),
+    stickyCookie: stickyCookie(api)?.name,
     ...strategySettings[strategy](spec),
   };
+}
+
+/** The user that a link names; the field manager if another one has set one of the annotations. */
+function promotedBy({ metadata: { annotations = {}, managedFields } }: PcfApi): string | undefined {
+  const { promote, decidedBy } = REQUEST_ANNOTATIONS;
+  const fields = [promote, decidedBy].map((name) => ['f:metadata', 'f:annotations', `f:${name}`]);
+  const manager = managedFields?.length
+    ? lastOtherManager(managedFields, FIELD_MANAGER, fields)
+    : APPROVAL_FIELD_MANAGER;
+  return manager === APPROVAL_FIELD_MANAGER ? annotations[decidedBy] : manager;
+}
+
+function announcedApprovals(
+  { notifications }: PcfApiSpec,
+  hasLinks: boolean,
+): Pick<DeliverySpec, 'announceApprovals'> {
+  const { webhooks = [], grafana, approvalLinks } = notifications ?? {};
+  const isAnnounced = [...webhooks, ...(grafana ? [grafana] : [])].some(({ events }) =>
+    events.includes('ApprovalRequested'),
+  );
+  if (!isAnnounced) return {};
+  const linksExpireAfterMs = approvalLinks && hasLinks ? durationMs(approvalLinks.expiresAfter) : undefined;
+  return { announceApprovals: { ...(linksExpireAfterMs === undefined ? {} : { linksExpireAfterMs }) } };
+}
+
+function workerCanary({ components }: PcfApiSpec): Pick<DeliverySpec, 'workers'> {
+  const { worker } = components ?? {};
+  if (!worker || !isWorkerDelivered({ components })) return {};
+  return { workers: { replicas: podRange(worker).max, minWeight: worker.canary?.minWeight ?? 1 } };
 }
 
 /** The steps of the strategy, before 100. */

@@ -64,6 +64,7 @@ const rules: readonly SummaryRule[] = [
   hostsShadowed,
   stableNotReady,
   schemaInUse,
+  jobsIncompatible,
   windowClosed,
   weightLimited,
   routeNotVerified,
@@ -98,7 +99,7 @@ function featureUnsupported({ observed, since }: SummaryInput): Summary | undefi
   return {
     phase: 'Pending',
     reason: 'GatewayFeatureUnsupported',
-    message: `${unsupportedFeature}; no new pod is started${since('GatewayFeatureUnsupported')}`,
+    message: `${unsupportedFeature}; no pod of a new revision is started${since('GatewayFeatureUnsupported')}`,
     verdict: 'InProgress',
   };
 }
@@ -308,6 +309,18 @@ function schemaInUse({ observed, plan, since }: SummaryInput): Summary | undefin
     phase: 'Canary',
     reason: 'SchemaInUse',
     message: `the weight of ${found.revision} stays at 0${since('SchemaInUse')}: ${schemaMessage(found)}; to deliver it anyway: kubectl pcf schema approve ${observed.api.metadata.name} --reason "..."`,
+    verdict: 'InProgress',
+  };
+}
+
+/** As with {@link schemaInUse}; the way out is another image, or a worker that switches at the promotion. */
+function jobsIncompatible({ plan, since }: SummaryInput): Summary | undefined {
+  const { jobsIncompatible: message, position } = plan;
+  if (!message) return undefined;
+  return {
+    phase: 'Canary',
+    reason: 'JobsIncompatible',
+    message: `the weight of ${position.update} stays at 0${since('JobsIncompatible')}: ${message}; deliver an image that reads both versions first, or disable components.worker.canary`,
     verdict: 'InProgress',
   };
 }

@@ -1,9 +1,16 @@
 /** The gate of each PcfApi: its windows and those of PcfWindows, with its override. */
+import type { FreezeOutcome } from '../analysis/freeze-queries.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfWindow } from '../api/v1alpha1/pcfwindow.js';
+import type { Observation } from '../delivery/observation.js';
+import { pendingContracts } from '../delivery/rollback-floor.js';
 import type { WindowSet } from '../delivery/windows/calendar.js';
 import { type Gate, gateAt, type Override } from '../delivery/windows/gate.js';
-import { OVERRIDE_ANNOTATIONS, requestedOverride } from '../delivery/windows/override.js';
+import {
+  OVERRIDE_ANNOTATIONS,
+  type RequestedOverride,
+  requestedOverride,
+} from '../delivery/windows/override.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { keyOf } from '../runtime/store.js';
 import { annotationManager } from './attribution.js';
@@ -20,9 +27,14 @@ export class WindowGates {
   private readonly evaluated = new Map<string, Evaluated>();
 
   /** The gate of a PcfApi at a time of the system clock; undefined without windows. */
-  gateOf(api: PcfApi, windows: readonly PcfWindow[], now: number): Gate | undefined {
-    const sets = windowSetsOf(api, windows);
-    const requested = requestedOverride(api.metadata.annotations, now);
+  gateOf(
+    api: PcfApi,
+    windows: readonly PcfWindow[],
+    now: number,
+    frozen: FreezeOutcome['frozen'] = [],
+  ): Gate | undefined {
+    const sets = [...windowSetsOf(api, windows), ...frozenSets(api, frozen)];
+    const requested = requestedOverride(api.metadata.annotations);
     if (sets.length === 0) {
       this.forget(keyOf(api));
       return undefined;
@@ -58,13 +70,43 @@ export function windowSetsOf({ spec }: PcfApi, windows: readonly PcfWindow[]): W
   return [...own, ...shared];
 }
 
+/**
+ * Whether a step is pending that windows can hold: otherwise no value is measured, and nothing is written. An aborted
+ * revision is pending only if its retry is requested.
+ */
+export function canHoldSteps(
+  { target, position }: Pick<Observation, 'target' | 'position'>,
+  retry?: string,
+): boolean {
+  const { stable, update, contracted, failed } = position;
+  const isAborted = failed?.revision === target && retry !== `${failed.revision}@${failed.at}`;
+  const isDelivering = update !== undefined || (target !== stable && !isAborted);
+  const awaitsPurge = (contracted?.hidden?.length ?? 0) > 0 && !contracted?.purged;
+  return isDelivering || pendingContracts(position).length > 0 || awaitsPurge;
+}
+
+/** The gate with the last measurements in its report. */
+export function withMeasurements(gate: Gate, { measured }: FreezeOutcome): Gate {
+  return measured.length > 0 ? { ...gate, report: { ...gate.report, freezeWhen: measured } } : gate;
+}
+
+/** Freezes by measured values. Without times, they are in effect until the next measurement. */
+function frozenSets({ spec }: PcfApi, frozen: FreezeOutcome['frozen']): WindowSet[] {
+  const { applyTo } = spec.windows ?? { applyTo: [] };
+  return frozen.map(({ name, reason, opensWhen }) => ({
+    ...{ allow: [], freeze: [{ reason }], applyTo, opensWhen },
+    source: `spec.windows.freezeWhen ${name}`,
+    allowOverride: true,
+  }));
+}
+
 /** An override that has ended is not in effect. */
 function withManager(
   api: PcfApi,
-  { until, reason }: { until: number; reason: string },
+  { from, until, reason }: RequestedOverride,
   now: number,
 ): Override | undefined {
   if (until <= now) return undefined;
   const by = annotationManager(api, OVERRIDE_ANNOTATIONS.until);
-  return { until, reason, ...(by ? { by } : {}) };
+  return { from, until, reason, ...(by ? { by } : {}) };
 }

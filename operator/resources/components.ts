@@ -1,10 +1,12 @@
 /**
  * Additional roles of the API in separate pods, the worker and the login: Deployments with image and settings
- * of the stable revision. They are updated after a promotion, by a rolling update of Kubernetes.
+ * of the stable revision. They are updated after a promotion, by a rolling update of Kubernetes. The worker can be
+ * part of the delivery instead, see worker-deployments.ts.
  */
 import { ROLES } from '../../contract/image.js';
 import { givenResources } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { withPlainProbes } from './backend-tls.js';
 import { componentAutoscaler, desiredReplicas, podRange } from './component-autoscaler.js';
@@ -33,15 +35,22 @@ export function components(
   live: readonly KubeObject[] = [],
 ): KubeObject[] {
   const enabled = EXTRA_COMPONENTS.filter((component) => api.spec.components?.[component]?.enabled);
+  const rolled = enabled.filter((component) => component !== 'worker' || !isWorkerDelivered(api.spec));
   if (!stable) return [];
-  return enabled.flatMap((component) => [
-    deployment(api, stable, component, live),
+  return rolled.flatMap((component) => [
+    rolledDeployment(api, stable, component, live),
     ...autoscaler(api, component),
     ...(SERVING.includes(component) ? serving(api, component) : []),
   ]);
 }
 
-function selector(api: PcfApi, component: ExtraComponent): Record<string, string> {
+/** Whether each revision has workers of its own. An autoscaler, which a stored object may have too, has precedence. */
+export function isWorkerDelivered({ components: { worker } = {} }: Pick<PcfApiSpec, 'components'>): boolean {
+  return worker?.enabled === true && worker.canary?.enabled === true && !worker.autoscaling;
+}
+
+/** Selects the pods of a component. */
+export function componentSelector(api: PcfApi, component: ExtraComponent): Record<string, string> {
   return { [LABELS.instance]: api.metadata.name, [LABELS.component]: component };
 }
 
@@ -55,7 +64,7 @@ function autoscaler(api: PcfApi, component: ExtraComponent): KubeObject[] {
 function serving(api: PcfApi, component: ExtraComponent): KubeObject[] {
   const labels = { [LABELS.component]: component };
   const name = componentName(api, component);
-  const pods = selector(api, component);
+  const pods = componentSelector(api, component);
   const budget = componentBudget(api, name, podRange(api.spec.components?.[component]).max, pods);
   return [componentService(api, name, labels, pods), ...(budget ? [budget] : [])];
 }
@@ -71,33 +80,51 @@ function spread(template: PodTemplate, matchLabels: Record<string, string>): obj
   return { topologySpreadConstraints: own };
 }
 
-function deployment(
+function rolledDeployment(
   api: PcfApi,
   stable: Revision,
   component: ExtraComponent,
   live: readonly KubeObject[],
 ): KubeObject {
-  const settings = api.spec.components?.[component];
   const name = componentName(api, component);
   const current = live.find(({ metadata }) => metadata.name === name);
-  const replicas = desiredReplicas(settings, current);
-  const resources = givenResources(settings?.resources);
-  const [container] = stable.template.spec.containers;
-  const { metadata, spec } = variant(stable.template, component, {
+  const replicas = desiredReplicas(api.spec.components?.[component], current);
+  const pods = componentSelector(api, component);
+  return componentDeployment(api, stable, component, { name, labels: {}, pods, replicas });
+}
+
+interface ComponentDeployment {
+  name: string;
+  labels: Record<string, string>;
+  /** Selects its pods. */
+  pods: Record<string, string>;
+  /** Undefined: an autoscaler sets it. */
+  replicas: number | undefined;
+}
+
+/** A Deployment with the pod of a revision in the role of the component. */
+export function componentDeployment(
+  api: PcfApi,
+  revision: Revision,
+  component: ExtraComponent,
+  { name, labels, pods, replicas }: ComponentDeployment,
+): KubeObject {
+  const resources = givenResources(api.spec.components?.[component]?.resources);
+  const [container] = revision.template.spec.containers;
+  const { metadata, spec } = variant(revision.template, component, {
     ...(component === 'worker' ? withPlainProbes(container) : container),
     name: component,
     args: [...ROLES[component]],
     ...(resources ? { resources } : {}),
   });
-  const pods = selector(api, component);
   return owned(api, DeploymentKind, name, {
-    labels: { [LABELS.component]: component },
+    labels: { ...labels, [LABELS.component]: component },
     spec: {
       ...(replicas === undefined ? {} : { replicas }),
       revisionHistoryLimit: 0,
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: COMPONENT_SURGE, maxUnavailable: 0 } },
       selector: { matchLabels: pods },
-      template: { metadata, spec: { ...spec, ...spread(stable.template, pods) } },
+      template: { metadata, spec: { ...spec, ...spread(revision.template, pods) } },
     },
   });
 }

@@ -4,26 +4,35 @@
  */
 import { fullReplicas, horizontalScaling } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { podRange } from './component-autoscaler.js';
+import { type ComponentSpec, podRange } from './component-autoscaler.js';
 
 /** Connections of a migration Job: one for statements, one for the advisory lock. */
 const FOR_MIGRATIONS = 2;
 /** Pods that a rollout of the worker or the login adds. */
 export const COMPONENT_SURGE = 1;
+
+/** Both revisions have all workers while the second one is promoted at once. */
+function mostOfComponent(component: Partial<ComponentSpec> | undefined): number {
+  const { max } = podRange(component);
+  if (!component?.enabled || max === 0) return 0;
+  return (component.canary?.enabled ? 2 : 1) * max + COMPONENT_SURGE;
+}
 /** A pod needs one connection for statements, and one to monitor the database. */
 export const LEAST_PER_POD = 2;
 
-export function mostPods(api: PcfApi): number {
-  const full = Math.max(fullReplicas(api.spec), horizontalScaling(api)?.maxReplicas ?? 0);
+/** `scaledApi`: the PcfApi as autoscalers read it, whose maximum is in effect until the promotion. */
+export function mostPods(api: PcfApi, scaledApi = api): number {
+  const maxima = [api, scaledApi].map((one) => horizontalScaling(one)?.maxReplicas ?? 0);
+  const full = Math.max(fullReplicas(api.spec), ...maxima);
   const { worker, auth } = api.spec.components ?? {};
-  const others = [worker, auth].map((component) => {
-    const { max } = podRange(component);
-    return component?.enabled && max > 0 ? max + COMPONENT_SURGE : 0;
-  });
+  const others = [worker, auth].map(mostOfComponent);
   return others.reduce((sum, replicas) => sum + replicas, 2 * full);
 }
 
-/** Maximum connections per pod, or undefined without a budget. */
+/**
+ * Maximum connections per pod, or undefined without a budget. By the maximum of the spec, because the pods have it
+ * permanently, and another maximum is in effect during one delivery only.
+ */
 export function connectionsPerPod(api: PcfApi): number | undefined {
   const { maxConnections } = api.spec.database;
   if (maxConnections === undefined) return undefined;
@@ -31,7 +40,7 @@ export function connectionsPerPod(api: PcfApi): number | undefined {
   return Math.max(LEAST_PER_POD, share);
 }
 
-/** Maximum number of open connections, with `perPod` connections per pod. */
-export function connectionsNeeded(api: PcfApi, perPod: number): number {
-  return perPod * mostPods(api) + FOR_MIGRATIONS;
+/** Maximum number of open connections of `pods` pods, with `perPod` connections per pod. */
+export function connectionsNeeded(pods: number, perPod: number): number {
+  return perPod * pods + FOR_MIGRATIONS;
 }

@@ -15,6 +15,8 @@ import { LABELS, owned } from './metadata.js';
 import { podAuth } from './pod-auth.js';
 import { type PodTemplate, podTemplate } from './pod-template.js';
 import { recordAnnotations } from './position-record.js';
+import { revisionScaling } from './revision-scaling.js';
+import { withoutEmpty } from './without-empty.js';
 
 export interface Revision {
   /** Name of its Deployment, ConfigMap, Service and ControllerRevision: `<api>-<hash>`. */
@@ -54,6 +56,7 @@ export type RevisionInputs = Partial<Pick<PcfApiSpec, (typeof REVISION_FIELDS)[n
   secrets?: Partial<Pick<NonNullable<PcfApiSpec['secrets']>, 'onChange'>>;
   monitoring?: Pick<NonNullable<PcfApiSpec['monitoring']>, 'tracing'>;
   traffic?: Pick<NonNullable<PcfApiSpec['traffic']>, 'backendTLS'>;
+  autoscaling?: Pick<NonNullable<PcfApiSpec['autoscaling']>, 'horizontal'>;
 };
 
 /**
@@ -69,6 +72,7 @@ function podInputs(spec: PcfApiSpec) {
   const servingSecret = spec.traffic?.backendTLS?.secretName;
   return {
     ...{ image, environment, env, database, auth, onChange, tracing, servingSecret },
+    horizontal: withoutEmpty(revisionScaling(spec)),
     ...meaningOf(spec),
   };
 }
@@ -79,6 +83,7 @@ export function revisionInputs(spec: PcfApiSpec): RevisionInputs {
   const { onChange } = spec.secrets ?? {};
   const { tracing } = spec.monitoring ?? {};
   const { backendTLS } = spec.traffic ?? {};
+  const horizontal = revisionScaling(spec);
   const inputs = { ...spec, auth: podAuth(spec) };
   const given = REVISION_FIELDS.map((field) => [field, inputs[field]]);
   return {
@@ -87,6 +92,7 @@ export function revisionInputs(spec: PcfApiSpec): RevisionInputs {
     ...(onChange ? { secrets: { onChange } } : {}),
     ...(tracing ? { monitoring: { tracing } } : {}),
     ...(backendTLS ? { traffic: { backendTLS } } : {}),
+    ...(horizontal ? { autoscaling: { horizontal } } : {}),
   };
 }
 

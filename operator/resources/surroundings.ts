@@ -37,6 +37,8 @@ export const SURROUNDING_KINDS: readonly ResourceType[] = [
 ];
 
 export interface Surrounded {
+  /** The PcfApi as autoscalers read it. */
+  scaledApi: PcfApi;
   /** Another autoscaler scales the PcfApi, so the operator creates none. */
   autoscaled: boolean;
   /** Whether there are pods to protect: Kubernetes reports a warning for a budget without pods. */
@@ -45,7 +47,10 @@ export interface Surrounded {
   metrics: readonly ScaleMetric[];
 }
 
-export function surroundings(api: PcfApi, { autoscaled, hasPods, metrics }: Surrounded): KubeObject[] {
+export function surroundings(
+  api: PcfApi,
+  { scaledApi, autoscaled, hasPods, metrics }: Surrounded,
+): KubeObject[] {
   const objects = [
     networkPolicy(api),
     hasPods ? podDisruptionBudget(api) : undefined,
@@ -53,8 +58,8 @@ export function surroundings(api: PcfApi, { autoscaled, hasPods, metrics }: Surr
     gateway(api),
     referenceGrant(api),
     ingress(api),
-    autoscaled ? undefined : horizontalPodAutoscaler(api, metrics),
-    verticalPodAutoscaler(api),
+    autoscaled ? undefined : horizontalPodAutoscaler(scaledApi, metrics),
+    verticalPodAutoscaler(scaledApi),
     ...monitoring(api),
   ];
   return objects.filter((object) => object !== undefined);

@@ -5,7 +5,7 @@
 import { WebSocket } from 'undici';
 import type { Connection } from './connection.js';
 
-/** The kubelet speaks it as well, so that the API server only passes it on. */
+/** The kubelet speaks it as well, so the API server forwards the connection unchanged. */
 const PROTOCOL = 'v4.channel.k8s.io';
 const STREAMS = { stdout: 1, stderr: 2, status: 3 } as const;
 const MAX_OUTPUT_BYTES = 1_048_576;

@@ -1,7 +1,7 @@
 /** /healthz, /readyz and /metrics. */
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
+import { closeServer, listen } from './listening.js';
 
 /** Returns undefined if healthy, or a short description of the fault. */
 export type Check = () => string | undefined;
@@ -28,17 +28,13 @@ export class HttpServer {
   }
 
   /** Resolves with the port. */
-  async listen(): Promise<number> {
+  listen(): Promise<number> {
     const { host, port } = this.options;
-    await new Promise<void>((resolve, reject) => {
-      this.server.once('error', reject).listen(port, host, resolve);
-    });
-    return (this.server.address() as AddressInfo).port;
+    return listen(this.server, port, host);
   }
 
   async close(): Promise<void> {
-    this.server.closeAllConnections();
-    await new Promise((resolve) => this.server.close(resolve));
+    await closeServer(this.server);
   }
 
   private async answer(url: string, response: ServerResponse): Promise<void> {

@@ -7,14 +7,18 @@ import { BackendTlsPolicyKind, HttpRouteKind } from '../resources/kinds.js';
 import { owned } from '../resources/metadata.js';
 import { revisionService, SERVICE_PORT } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
-import { sharedHttpRoute } from './gateway-api-shared.js';
+import { cookieFilters, cookieMatch, sharedHttpRoute, stickyOf } from './gateway-api-shared.js';
 import { canaryHeader, type ReadObject, serviceUnder, splitGateway, withService } from './route-objects.js';
 import { routeRejection } from './route-rejection.js';
 import type { TrafficRouter } from './router.js';
+import { sharesOf, trafficRules } from './sticky-rules.js';
 
 interface RouteRule {
-  matches?: { headers?: unknown[]; path?: { type: string; value: string } }[];
-  backendRefs?: { name: string; port?: number; weight?: number }[];
+  matches?: {
+    headers?: { type?: string; name: string; value: string }[];
+    path?: { type: string; value: string };
+  }[];
+  backendRefs?: { name: string; port?: number; weight?: number; filters?: object[] }[];
   filters?: {
     type: string;
     requestMirror?: { backendRef: { name: string; port: number }; percent?: number };
@@ -83,16 +87,22 @@ function servesMesh({ metadata: { name, namespace } }: PcfApi, userRoute: KubeOb
 }
 
 function rulesOf(api: PcfApi, route: RouteView): RouteRule[] {
-  const primary: RouteRule = {
-    matches: [{ path: { type: 'PathPrefix', value: ALL_PATHS } }],
-    backendRefs: Object.entries(route.weights).map(([name, weight]) => ({
-      name,
-      port: SERVICE_PORT,
-      weight,
-    })),
-    ...(route.header && route.mirror ? { filters: [mirrorFilter(route.header, route.mirror)] } : {}),
-  };
-  return route.header ? [headerRule(api, route.header), primary] : [primary];
+  const mirror = route.header && route.mirror ? { filters: [mirrorFilter(route.header, route.mirror)] } : {};
+  const path = { type: 'PathPrefix', value: ALL_PATHS };
+  const weighted = trafficRules(api, route).map(
+    ({ cookie, backends }): RouteRule => ({
+      matches: [{ path, ...(cookie === undefined ? {} : { headers: [cookieMatch(cookie)] }) }],
+      backendRefs: backends.map((backend) => ({
+        name: backend.revision,
+        port: SERVICE_PORT,
+        weight: backend.weight,
+        ...cookieFilters(backend),
+      })),
+      ...mirror,
+    }),
+  );
+  // Rules with as many headers apply in order: the canary header has precedence over the cookie.
+  return route.header ? [headerRule(api, route.header), ...weighted] : weighted;
 }
 
 function gatewaysOf(api: PcfApi) {
@@ -137,10 +147,15 @@ function read(api: PcfApi, object: ReadObject): RouteView | undefined {
     rule.matches?.some(({ headers }) => (headers?.length ?? 0) > 0) ?? false;
   const primary = rules.find((rule) => !isHeaderRule(rule));
   if (!primary) return undefined;
-  const header = rules.find(isHeaderRule)?.backendRefs?.[0]?.name;
-  const weights = Object.fromEntries(
-    (primary.backendRefs ?? []).map(({ name, weight }) => [name, weight ?? 1]),
-  );
+  const header = rules.find((rule) => isHeaderRule(rule) && stickyOf(api, rule) === undefined)
+    ?.backendRefs?.[0]?.name;
+  const weights = sharesOf((primary.backendRefs ?? []).map(({ name, weight }) => [name, weight ?? 1]));
+  const sticky = rules.map((rule) => stickyOf(api, rule)).find((cookie) => cookie !== undefined);
   const mirror = primary.filters?.find(({ type }) => type === 'RequestMirror')?.requestMirror?.percent;
-  return { weights, ...(header ? { header } : {}), ...(mirror ? { mirror } : {}) };
+  return {
+    weights,
+    ...(header ? { header } : {}),
+    ...(mirror ? { mirror } : {}),
+    ...(sticky ? { sticky } : {}),
+  };
 }

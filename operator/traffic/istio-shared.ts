@@ -7,10 +7,16 @@ import { VirtualServiceKind } from '../resources/kinds.js';
 import { allRevisionsName } from '../resources/service.js';
 import type { Dialect } from './shared.js';
 import { sharedRoute } from './shared.js';
+import { isStickySetCookie, type StickyBackend, sharesOf, stickyPattern } from './sticky-rules.js';
+
+interface Headers {
+  response?: { add?: Record<string, string> };
+}
 
 interface Destination {
   destination: { host: string; subset?: string; port?: object };
   weight?: number;
+  headers?: Headers;
 }
 
 interface Mirror {
@@ -20,10 +26,12 @@ interface Mirror {
 
 interface HttpRoute {
   name?: string;
-  match?: { headers?: Record<string, unknown> }[];
+  match?: { headers?: Record<string, { exact?: string; regex?: string }> }[];
   route?: Destination[];
   mirrors?: Mirror[];
 }
+
+const SET_COOKIE = 'Set-Cookie';
 
 const dialect: Dialect<HttpRoute> = {
   type: VirtualServiceKind,
@@ -31,26 +39,30 @@ const dialect: Dialect<HttpRoute> = {
   isOurs: (api, { route = [] }) =>
     route.length > 0 && route.every(({ destination }) => isOurs(api, destination.host)),
   // Detected by its name, which the schema always preserves.
-  isHeaderRule: (api, { name = '' }) =>
-    name.startsWith(headerRuleName(api, '')) && /^\d+$/.test(name.slice(headerRuleName(api, '').length)),
-  withHeader(api, rule, { name, value }, revision, index) {
-    const header = { [name.toLowerCase()]: { exact: value } };
-    const match = (rule.match ?? [{}]).map((one) => ({ ...one, headers: { ...one.headers, ...header } }));
+  isHeaderRule: (api, { name = '' }) => isNumbered(name, headerRuleName(api, '')),
+  stickyCookie: (api, rule) => stickyOf(api, rule),
+  withHeader: (api, rule, { name, value }, revision, index) => ({
+    ...withMatch(rule, name.toLowerCase(), { exact: value }),
+    name: headerRuleName(api, String(index)),
+    route: [{ ...toSubset(api, rule, revision), weight: 100 }],
+  }),
+  withTraffic(api, rule, { cookie, backends }, { header, mirror }, index) {
+    const matching =
+      cookie === undefined
+        ? rule
+        : { ...withMatch(rule, 'cookie', { regex: cookie }), name: stickyRuleName(api, index) };
     return {
-      ...rule,
-      name: headerRuleName(api, String(index)),
-      match,
-      route: [{ ...toSubset(api, rule, revision), weight: 100 }],
+      ...withMirrors(api, matching, header && mirror ? [mirrorTo(api, rule, header, mirror)] : []),
+      route: backends.map((backend) => {
+        const { headers, ...destination } = toSubset(api, rule, backend.revision);
+        return { ...destination, weight: backend.weight, ...cookieHeaders(backend, headers) };
+      }),
     };
   },
-  withWeights: (api, rule, { weights, header, mirror }) => ({
-    ...withMirrors(api, rule, header && mirror ? [mirrorTo(api, rule, header, mirror)] : []),
-    route: Object.entries(weights).map(([subset, weight]) => ({ ...toSubset(api, rule, subset), weight })),
-  }),
   mirrorOf: (api, { mirrors = [] }) => mirrors.find((mirror) => isOurMirror(api, mirror))?.percentage?.value,
   plain: (api, rule) => ({ ...withMirrors(api, rule, []), route: [toService(api, rule)] }),
   weightsOf: ({ route = [] }) =>
-    Object.fromEntries(
+    sharesOf(
       route.map(({ destination, weight }) => [
         destination.subset ?? '',
         weight ?? (route.length === 1 ? 100 : 0),
@@ -63,9 +75,38 @@ export const sharedVirtualService = sharedRoute(dialect);
 
 /** The first destination of the rule as written by the user: the Service. */
 function toService(api: PcfApi, { route }: HttpRoute): Destination {
-  const { weight: _weight, ...first } = route![0]!;
+  const { weight: _weight, headers, ...first } = route![0]!;
   const { subset: _subset, ...destination } = first.destination;
-  return { ...first, destination: { ...destination, host: respelled(destination.host, api.metadata.name) } };
+  return {
+    ...first,
+    destination: { ...destination, host: respelled(destination.host, api.metadata.name) },
+    ...withoutCookie(api, headers),
+  };
+}
+
+/** The headers of a destination, with the cookie in its responses. */
+export function cookieHeaders({ setCookie }: StickyBackend, headers?: Headers): { headers?: Headers } {
+  if (setCookie === undefined) return headers ? { headers } : {};
+  const { response } = headers ?? {};
+  return {
+    headers: { ...headers, response: { ...response, add: { ...response?.add, [SET_COOKIE]: setCookie } } },
+  };
+}
+
+/** The headers of a destination as written by the user. */
+function withoutCookie(api: PcfApi, headers: Headers | undefined): { headers?: Headers } {
+  const { [SET_COOKIE]: value, ...add } = headers?.response?.add ?? {};
+  if (!isStickySetCookie(api, value)) return headers ? { headers } : {};
+  const { add: _add, ...response } = { ...headers!.response, add };
+  const rest = Object.keys(add).length > 0 ? { ...response, add } : response;
+  const { response: _response, ...others } = headers!;
+  const all = Object.keys(rest).length > 0 ? { ...others, response: rest } : others;
+  return Object.keys(all).length > 0 ? { headers: all } : {};
+}
+
+function withMatch(rule: HttpRoute, header: string, value: { exact?: string; regex?: string }): HttpRoute {
+  const match = (rule.match ?? [{}]).map((one) => ({ ...one, headers: { ...one.headers, [header]: value } }));
+  return { ...rule, match };
 }
 
 /** The same destination with a subset, at the host of the Service for all revisions. */
@@ -98,6 +139,22 @@ function isOurMirror(api: PcfApi, { destination: { host, subset } }: Mirror): bo
 
 function headerRuleName({ metadata }: PcfApi, index: string): string {
   return `canary-header-${metadata.name}-${index}`;
+}
+
+function stickyRuleName({ metadata }: PcfApi, index: string): string {
+  return `sticky-${metadata.name}-${index}`;
+}
+
+function isNumbered(name: string, prefix: string): boolean {
+  return name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length));
+}
+
+/** The cookie of a rule that the operator added for sticky users. */
+export function stickyOf(
+  api: PcfApi,
+  { match = [] }: { match?: readonly { headers?: Record<string, { regex?: string }> }[] },
+): string | undefined {
+  return stickyPattern(api, match[0]?.headers?.cookie?.regex)?.cookie;
 }
 
 function isOurs(api: PcfApi, host: string): boolean {

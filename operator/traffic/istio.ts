@@ -10,19 +10,25 @@ import { DestinationRuleKind, VirtualServiceKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
 import { allRevisionsName, allRevisionsService, SERVICE_PORT } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
-import { serviceHosts, sharedVirtualService } from './istio-shared.js';
+import { cookieHeaders, serviceHosts, sharedVirtualService, stickyOf } from './istio-shared.js';
 import { canaryHeader, type ReadObject, serviceUnder, withService } from './route-objects.js';
 import type { TrafficRouter } from './router.js';
+import { sharesOf, trafficRules } from './sticky-rules.js';
 
 interface HttpRoute {
   name: string;
-  match?: unknown[];
+  match?: { uri?: object; headers?: Record<string, { exact?: string; regex?: string }> }[];
   mirrors?: { destination: { host: string; subset?: string }; percentage?: { value: number } }[];
-  route: { destination: { host: string; subset?: string; port?: { number: number } }; weight?: number }[];
+  route: {
+    destination: { host: string; subset?: string; port?: { number: number } };
+    weight?: number;
+    headers?: object;
+  }[];
 }
 
 const HEADER_ROUTE = 'canary-header';
 const PRIMARY_ROUTE = 'primary';
+const STICKY_ROUTE = 'sticky';
 const AUTH_ROUTE = 'auth';
 /** Name of all sidecars in Istio. */
 const MESH = 'mesh';
@@ -115,17 +121,23 @@ function rulesOf(api: PcfApi, route: RouteView): HttpRoute[] {
     subset,
     port: { number: SERVICE_PORT },
   });
-  const primary: HttpRoute = {
-    name: PRIMARY_ROUTE,
-    route: Object.entries(route.weights).map(([subset, weight]) => ({
-      destination: destination(subset),
-      weight,
-    })),
-    ...(route.header && route.mirror
+  const mirrors =
+    route.header && route.mirror
       ? { mirrors: [{ destination: destination(route.header), percentage: { value: route.mirror } }] }
-      : {}),
-  };
-  return route.header ? [headerRoute(api, destination(route.header)), primary] : [primary];
+      : {};
+  const weighted = trafficRules(api, route).map(
+    ({ cookie, backends }, index): HttpRoute => ({
+      name: cookie === undefined ? PRIMARY_ROUTE : `${STICKY_ROUTE}-${index}`,
+      ...(cookie === undefined ? {} : { match: [{ headers: { cookie: { regex: cookie } } }] }),
+      route: backends.map((backend) => ({
+        destination: destination(backend.revision),
+        weight: backend.weight,
+        ...cookieHeaders(backend),
+      })),
+      ...mirrors,
+    }),
+  );
+  return route.header ? [headerRoute(api, destination(route.header)), ...weighted] : weighted;
 }
 
 /** Istio applies the first rule that matches. `/authors` is not under the path. */
@@ -154,11 +166,17 @@ function read(api: PcfApi, object: ReadObject): RouteView | undefined {
   const primary = http.find(({ name }) => name === PRIMARY_ROUTE);
   if (!primary) return undefined;
   const header = http.find(({ name }) => name === HEADER_ROUTE)?.route[0]?.destination.subset;
-  const weights = Object.fromEntries(
+  const weights = sharesOf(
     primary.route.map(({ destination, weight }) => [destination.subset ?? '', weight ?? 100]),
   );
   const mirror = primary.mirrors?.[0]?.percentage?.value;
-  return { weights, ...(header ? { header } : {}), ...(mirror ? { mirror } : {}) };
+  const sticky = http.map((rule) => stickyOf(api, rule)).find((cookie) => cookie !== undefined);
+  return {
+    weights,
+    ...(header ? { header } : {}),
+    ...(mirror ? { mirror } : {}),
+    ...(sticky ? { sticky } : {}),
+  };
 }
 
 function hostOf({ metadata }: PcfApi, service: string): string {

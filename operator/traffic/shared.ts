@@ -9,6 +9,7 @@ import type { RouteView } from '../delivery/observation.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 import { canaryHeader, type ReadObject } from './route-objects.js';
+import { type StickyCookie, stickyCookie, type TrafficRule, trafficRules } from './sticky-rules.js';
 
 /** Annotation of a route that follows the PcfApi of this name; its value contains the last written state. */
 const FOLLOWS = `routed-by.${GROUP}/`;
@@ -17,6 +18,8 @@ const FOLLOWS = `routed-by.${GROUP}/`;
 interface Mark {
   route: RouteView;
   header: { name: string; value: string };
+  /** The cookie of sticky users, if the route has one. */
+  cookie?: StickyCookie;
 }
 
 /** Accessors for the rules of a kind of route. */
@@ -30,8 +33,10 @@ export interface Dialect<Rule> {
   isHeaderRule(api: PcfApi, rule: Rule, header: Mark['header']): boolean;
   /** The rule with the header as additional match, and one revision as destination. */
   withHeader(api: PcfApi, rule: Rule, header: Mark['header'], revision: string, index: number): Rule;
-  /** The rule with the revisions and their weights as destinations, and mirrors according to the route. */
-  withWeights(api: PcfApi, rule: Rule, route: RouteView): Rule;
+  /** The cookie of a rule that the operator added for sticky users; undefined: it is another rule. */
+  stickyCookie(api: PcfApi, rule: Rule): string | undefined;
+  /** The rule with these destinations, mirrors according to the route, and the cookie as additional match. */
+  withTraffic(api: PcfApi, rule: Rule, traffic: TrafficRule, route: RouteView, index: string): Rule;
   mirrorOf(api: PcfApi, rule: Rule): number | undefined;
   /** The original rule: with the Service as destination, without revisions and mirrors of the operator. */
   plain(api: PcfApi, rule: Rule): Rule;
@@ -80,16 +85,25 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
   /** Rules of the user, without those that the operator added. */
   const own = (api: PcfApi, object: KubeObject) => {
     const headers = [markOf(api, object)?.header, canaryHeader(api)].filter((header) => header !== undefined);
-    return rulesOf(object).filter((rule) => !headers.some((it) => dialect.isHeaderRule(api, rule, it)));
+    return rulesOf(object).filter(
+      (rule) =>
+        dialect.stickyCookie(api, rule) === undefined &&
+        !headers.some((it) => dialect.isHeaderRule(api, rule, it)),
+    );
   };
 
   function splice(api: PcfApi, object: KubeObject, route: RouteView): Rule[] {
     const header = canaryHeader(api);
     return own(api, object).flatMap((rule, index) => {
       if (!dialect.isOurs(api, rule)) return [rule];
-      const weighted = dialect.withWeights(api, rule, route);
-      if (!route.header) return [weighted];
-      return [dialect.withHeader(api, dialect.plain(api, rule), header, route.header, index), weighted];
+      const plain = dialect.plain(api, rule);
+      const traffic = trafficRules(api, route).map((one, place) =>
+        // The last one is the rule of the user itself, with its mirrors.
+        dialect.withTraffic(api, rule, one, route, `${index}-${place}`),
+      );
+      return route.header
+        ? [dialect.withHeader(api, plain, header, route.header, index), ...traffic]
+        : traffic;
     });
   }
 
@@ -116,7 +130,8 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
     type: dialect.type,
     /** Patch that makes the live object follow the route; undefined if it already does. */
     follow(api: PcfApi, live: KubeObject, route: RouteView): RouteEdit | undefined {
-      const mark = { route, header: canaryHeader(api) };
+      const cookie = route.sticky ? stickyCookie(api) : undefined;
+      const mark = { route, header: canaryHeader(api), ...(cookie ? { cookie } : {}) };
       return edit(api, live, splice(api, live, route), mark);
     },
     /** Patch that restores the original rules; undefined if there is nothing to restore. */
@@ -142,7 +157,14 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
       const added = rulesOf(live).filter((rule) => dialect.isHeaderRule(api, rule, mark.header));
       const header = added.length === ours.length ? dialect.headerTarget(added[0]!) : undefined;
       const mirror = dialect.mirrorOf(api, ours[0]!);
-      return { weights, ...(header ? { header } : {}), ...(mirror ? { mirror } : {}) };
+      const cookies = rulesOf(live).map((rule) => dialect.stickyCookie(api, rule));
+      const sticky = cookies.find((cookie) => cookie !== undefined);
+      return {
+        weights,
+        ...(header ? { header } : {}),
+        ...(mirror ? { mirror } : {}),
+        ...(sticky ? { sticky } : {}),
+      };
     },
     /** Whether a rule of the object routes to this PcfApi. */
     leadsHere: (api: PcfApi, live: KubeObject) => own(api, live).some((rule) => dialect.isOurs(api, rule)),

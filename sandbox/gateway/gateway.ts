@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { generate } from 'selfsigned';
 import { Agent, type Dispatcher } from 'undici';
-import type { RoutingTable } from './routing-table.js';
+import type { RoutingTable, Upstreams } from './routing-table.js';
 
 /** Like Envoy, the gateway buffers a request for retries. */
 const MAX_BODY = 1024 * 1024;
@@ -62,12 +62,12 @@ export class Gateway {
     const body = await readBody(request);
     if (!body) return refuse(response, 413, 'request is too large');
     if (!this.table.knows(host)) return refuse(response, 404, `no route for host ${host}`);
-    const ports = this.table.upstreams(host, request);
+    const { ports, responseHeaders } = this.table.upstreams(host, request);
     if (ports.length === 0) return refuse(response, 503, 'no healthy upstream');
     for (const port of this.table.mirrors(host, request)) void this.mirror(port, request, body);
     for (const port of ports.slice(0, 3)) {
       try {
-        return await this.send(port, request, body, response);
+        return await this.send(port, request, body, response, responseHeaders);
       } catch (error) {
         if (response.headersSent || !CONNECT_FAILURES.has((error as { code?: string }).code ?? '')) {
           return response.headersSent
@@ -84,10 +84,13 @@ export class Gateway {
     request: IncomingMessage,
     body: Buffer,
     response: ServerResponse,
+    added: Upstreams['responseHeaders'],
   ): Promise<void> {
     const answer = await this.upstream.request(forwarded(port, request, body));
     const kept = Object.entries(answer.headers).filter(([name]) => !HOP_BY_HOP.has(name));
-    response.writeHead(answer.statusCode, Object.fromEntries(kept));
+    response.statusCode = answer.statusCode;
+    for (const [name, value] of kept) if (value !== undefined) response.setHeader(name, value);
+    for (const [name, value] of added) response.appendHeader(name, value);
     await pipeline(answer.body, response);
   }
 

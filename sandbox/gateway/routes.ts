@@ -5,10 +5,11 @@ import type { Destination, DestinationRule, HttpRoute, Route, Rule, VirtualServi
 
 export function fromVirtualService(object: VirtualService, destinationRules: DestinationRule[]): Route {
   const rules = (object.spec.http ?? []).flatMap((http): Rule[] => {
-    const destinations = http.route.map(({ destination, weight }) => ({
+    const destinations = http.route.map(({ destination, weight, headers }) => ({
       ...serviceOf(destination.host, object.metadata.namespace ?? 'default'),
       labels: subsetLabels(destination, object, destinationRules),
       weight: weight ?? (http.route.length === 1 ? 100 : 0),
+      responseHeaders: Object.entries(headers?.response?.add ?? {}),
     }));
     const mirrors = (http.mirrors ?? []).map(({ destination, percentage }) => ({
       ...serviceOf(destination.host, object.metadata.namespace ?? 'default'),
@@ -19,7 +20,10 @@ export function fromVirtualService(object: VirtualService, destinationRules: Des
     const matches = http.match ?? [{}];
     return matches.map(({ headers = {}, uri = {} }) => ({
       headers: Object.fromEntries(
-        Object.entries(headers).map(([name, { exact }]) => [name.toLowerCase(), exact ?? '']),
+        Object.entries(headers).map(([name, { exact, regex }]) => [
+          name.toLowerCase(),
+          regex === undefined ? (exact ?? '') : whole(regex),
+        ]),
       ),
       path: segments(uri.exact ?? uri.prefix),
       destinations,
@@ -60,6 +64,9 @@ export function fromHttpRoute(object: HttpRoute): Route {
         service: ref.name,
         labels: {},
         weight: ref.weight ?? 1,
+        responseHeaders: (ref.filters ?? []).flatMap(({ responseHeaderModifier }) =>
+          (responseHeaderModifier?.add ?? []).map(({ name, value }): [string, string] => [name, value]),
+        ),
       }),
     );
     const mirrors = (rule.filters ?? []).flatMap(({ requestMirror }): Destination[] => {
@@ -76,7 +83,12 @@ export function fromHttpRoute(object: HttpRoute): Route {
     });
     const matches = rule.matches ?? [{}];
     return matches.map(({ headers = [], path }) => ({
-      headers: Object.fromEntries(headers.map(({ name, value }) => [name.toLowerCase(), value])),
+      headers: Object.fromEntries(
+        headers.map(({ type, name, value }) => [
+          name.toLowerCase(),
+          type === 'RegularExpression' ? whole(value) : value,
+        ]),
+      ),
       path: segments(path?.value),
       destinations,
       mirrors,
@@ -120,8 +132,16 @@ export function ruleFor(route: Route, { url = '/', headers }: Request): Rule | u
   return route.rules.find(
     (rule) =>
       path.startsWith(`${rule.path}/`) &&
-      Object.entries(rule.headers).every(([name, value]) => headers[name] === value),
+      Object.entries(rule.headers).every(([name, value]) => {
+        const given = headers[name];
+        return typeof value === 'string' ? given === value : typeof given === 'string' && value.test(given);
+      }),
   );
+}
+
+/** Envoy compares the whole value with an expression. */
+function whole(pattern: string): RegExp {
+  return new RegExp(`^(?:${pattern})$`);
 }
 
 /** A path prefix without its trailing slash. */

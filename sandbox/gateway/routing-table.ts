@@ -32,6 +32,11 @@ const PodKind = kind('', 'v1', 'Pod', 'pods');
 
 const BY_SERVICE = 'service';
 
+export interface Upstreams {
+  ports: number[];
+  responseHeaders: [name: string, value: string][];
+}
+
 /** Called after each change of a routing object, when it is in effect. */
 export type RouteListener = (object: KubeObject) => void;
 
@@ -90,16 +95,19 @@ export class RoutingTable {
 
   /**
    * Local ports that can serve the request, in order of preference; empty if the selected destination has no
-   * ready endpoint.
+   * ready endpoint. And the headers to add to the response.
    */
-  upstreams(host: string, request: Request): number[] {
+  upstreams(host: string, request: Request): Upstreams {
     const route = this.routeFor(host);
     const rule = route && ruleFor(route, request);
     const destination = rule && this.choose(`${route.key}#${route.rules.indexOf(rule)}`, rule);
-    if (!destination) return [];
+    if (!destination) return { ports: [], responseHeaders: [] };
     const ports = this.endpoints(destination);
     const start = ports.length > 0 ? this.turn++ % ports.length : 0;
-    return [...ports.slice(start), ...ports.slice(0, start)];
+    return {
+      ports: [...ports.slice(start), ...ports.slice(0, start)],
+      responseHeaders: destination.responseHeaders ?? [],
+    };
   }
 
   /** Local ports that receive a mirrored request. */

@@ -6,10 +6,14 @@ export interface VirtualService extends KubeObject {
     hosts?: string[];
     http?: {
       match?: {
-        headers?: Record<string, { exact?: string }>;
+        headers?: Record<string, { exact?: string; regex?: string }>;
         uri?: { exact?: string; prefix?: string };
       }[];
-      route: { destination: { host: string; subset?: string }; weight?: number }[];
+      route: {
+        destination: { host: string; subset?: string };
+        weight?: number;
+        headers?: { response?: { add?: Record<string, string> } };
+      }[];
       mirrors?: { destination: { host: string; subset?: string }; percentage?: { value: number } }[];
     }[];
   };
@@ -23,8 +27,13 @@ export interface HttpRoute extends KubeObject {
   spec: {
     hostnames?: string[];
     rules?: {
-      matches?: { headers?: { name: string; value: string }[]; path?: { value?: string } }[];
-      backendRefs?: { name: string; namespace?: string; weight?: number }[];
+      matches?: { headers?: { type?: string; name: string; value: string }[]; path?: { value?: string } }[];
+      backendRefs?: {
+        name: string;
+        namespace?: string;
+        weight?: number;
+        filters?: { type: string; responseHeaderModifier?: { add?: { name: string; value: string }[] } }[];
+      }[];
       filters?: {
         type: string;
         requestMirror?: { backendRef: { name: string; namespace?: string }; percent?: number };
@@ -48,11 +57,13 @@ export interface Destination {
   service: string;
   labels: Record<string, string>;
   weight: number;
+  /** Headers that the gateway adds to its responses. */
+  responseHeaders?: [name: string, value: string][];
 }
 
 export interface Rule {
-  /** All of these headers must match exactly. */
-  headers: Record<string, string>;
+  /** All of these headers must match: a text exactly, an expression the whole value. */
+  headers: Record<string, string | RegExp>;
   /** Path prefix, whole segments only; empty: all paths. */
   path: string;
   destinations: Destination[];

@@ -42,6 +42,8 @@ export class ContainerRunner {
   started = false;
   private process: ManagedProcess | undefined;
   private launch: Launch | undefined;
+  /** Commands of exec that run. */
+  private readonly commands = new Set<ChildProcess>();
   private readonly stopping = new AbortController();
   private readonly terminationLog: string;
 
@@ -63,6 +65,7 @@ export class ContainerRunner {
       if (!(await this.startOnceReady())) return;
       const ranFrom = performance.now();
       const terminated = this.terminated(await this.process!.exited);
+      this.killCommands();
       this.ready = false;
       this.started = false;
       this.set({ terminated });
@@ -94,12 +97,21 @@ export class ContainerRunner {
     if (!this.launch || !this.process?.running) return undefined;
     const { env, cwd } = this.launch;
     const [command = '', ...args] = this.launch.localCommand(words);
-    return spawn(command, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.commands.add(child);
+    child.once('close', () => this.commands.delete(child));
+    return child;
+  }
+
+  /** They do not outlive the container. */
+  private killCommands(): void {
+    for (const child of this.commands) child.kill('SIGKILL');
   }
 
   kill(): void {
     this.stopping.abort();
     this.process?.signal('SIGKILL');
+    this.killCommands();
   }
 
   private isToRunAgain({ exitCode }: Terminated): boolean {

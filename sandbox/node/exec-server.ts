@@ -19,7 +19,8 @@ export type StartCommand = (
 const PROTOCOL = 'v4.channel.k8s.io';
 const STREAMS = { stdout: 1, stderr: 2, status: 3 } as const;
 
-export function serveExec(server: Server, start: StartCommand): void {
+/** Returns a function that closes all connections, and with them their commands. */
+export function serveExec(server: Server, start: StartCommand): () => void {
   const sockets = new WebSocketServer({
     noServer: true,
     handleProtocols: (protocols) => (protocols.has(PROTOCOL) ? PROTOCOL : false),
@@ -27,16 +28,28 @@ export function serveExec(server: Server, start: StartCommand): void {
   server.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'https://node');
     const [, what, namespace = '', pod = '', container = ''] = pathname.split('/');
-    const child =
-      what === 'exec' ? start(namespace, pod, container, searchParams.getAll('command')) : undefined;
-    if (!child) return void connection.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
-    sockets.handleUpgrade(request, connection, head, (socket) => forward(child, socket));
+    connection.on('error', () => connection.destroy());
+    if (what !== 'exec') return void connection.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+    sockets.handleUpgrade(request, connection, head, (socket) => {
+      const child = start(namespace, pod, container, searchParams.getAll('command'));
+      if (child) return forward(child, socket);
+      const message = `container ${container} of ${namespace}/${pod} does not run here`;
+      sendTo(socket, STREAMS.status, JSON.stringify({ status: 'Failure', message }));
+      socket.close(1000);
+    });
   });
+  return () => {
+    for (const socket of sockets.clients) socket.terminate();
+  };
+}
+
+function sendTo(socket: WebSocket, stream: number, data: Buffer | string): void {
+  socket.send(Buffer.concat([Buffer.from([stream]), Buffer.from(data)]));
 }
 
 function forward(child: ChildProcess, socket: WebSocket): void {
-  const send = (stream: number, data: Buffer | string) =>
-    socket.send(Buffer.concat([Buffer.from([stream]), Buffer.from(data)]));
+  const send = (stream: number, data: Buffer | string) => sendTo(socket, stream, data);
+  socket.on('error', () => socket.terminate());
   child.stdout?.on('data', (data: Buffer) => send(STREAMS.stdout, data));
   child.stderr?.on('data', (data: Buffer) => send(STREAMS.stderr, data));
   child.once('close', (code) => {

@@ -30,6 +30,7 @@ const LOOK_AGAIN_MS = 100;
 export class LogServer {
   private readonly server: Server;
   private readonly stopping = new AbortController();
+  private readonly closeExec: () => void;
 
   constructor(
     { cert, key }: Identity,
@@ -40,7 +41,7 @@ export class LogServer {
     this.server = createServer(options, (request, response) => {
       this.answer(new URL(request.url ?? '/', 'https://node'), response).catch(() => response.destroy());
     });
-    serveExec(this.server, start);
+    this.closeExec = serveExec(this.server, start);
   }
 
   /** Resolves with its port. */
@@ -55,6 +56,8 @@ export class LogServer {
     this.stopping.abort();
     this.server.close();
     this.server.closeAllConnections();
+    // They no longer belong to the HTTP server.
+    this.closeExec();
   }
 
   private async answer({ pathname, searchParams }: URL, response: ServerResponse): Promise<void> {

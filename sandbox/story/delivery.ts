@@ -1,13 +1,14 @@
 /**
  * Scenario "delivery": strategies under load: steps with holds and analysis, an undo, two versions that fail
- * the analysis, an edit during a step, an abort, blue-green.
+ * the analysis, an edit during a step, freezes, sticky users, an abort, blue-green.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sandbox } from '../sandbox.js';
 import { faultCount } from './load.js';
 import { printMeasurements } from './print-measurements.js';
 import { type DeliveryFigures, figuresOf, Reporting } from './reporting.js';
-import { imageOf, NAME, NAMESPACE, Scenario } from './scenario.js';
+import { imageOf, NAME, NAMESPACE } from './scenario.js';
+import { WindowChapters } from './window-chapters.js';
 
 const OLD = '1.0.0';
 const NEW = '1.1.0';
@@ -27,7 +28,13 @@ const analysisBy = (url: string) => ({
   ],
 });
 
-export class DeliveryStory extends Scenario {
+/** The success rate by a sequential test against the stable revision, which needs no bound. */
+const sequentialBy = (url: string) => ({
+  ...analysisBy(url),
+  metrics: [{ name: 'success-rate', successRate: { perOperation: true }, interval: '2s', sequential: {} }],
+});
+
+export class DeliveryStory extends WindowChapters {
   constructor(sandbox: Sandbox, print: (line: string) => void) {
     super(sandbox, print, { faulty: [ERRONEOUS, SLOW] });
     printMeasurements(this.watch, (line) => this.line(line));
@@ -36,6 +43,11 @@ export class DeliveryStory extends Scenario {
   private get analysis() {
     const { prometheus } = this.sandbox;
     return prometheus ? analysisBy(prometheus.url) : null;
+  }
+
+  private get sequentialAnalysis() {
+    const { prometheus } = this.sandbox;
+    return prometheus ? sequentialBy(prometheus.url) : null;
   }
 
   protected override async chapters(): Promise<void> {
@@ -47,14 +59,18 @@ export class DeliveryStory extends Scenario {
     if (this.sandbox.prometheus) {
       await this.failAnalysis(
         ERRONEOUS,
-        'one list in four is a GraphQL error, with HTTP 200',
+        'one list in four is a GraphQL error, with HTTP 200; a sequential test compares it with the stable revision',
         'success-rate',
+        this.sequentialAnalysis,
       );
-      await this.failAnalysis(SLOW, 'one list in four takes 1.5 s', 'p99');
+      await this.failAnalysis(SLOW, 'one list in four takes 1.5 s', 'p99', this.analysis);
     } else {
       this.chapter('two versions that fail the analysis: skipped, because prometheus is not on the PATH');
     }
     await this.editInTheMiddle();
+    await this.freeze(NEW);
+    if (this.sandbox.prometheus) await this.freezeByValue(NEW, this.sandbox.prometheus.url);
+    await this.stickyUsers(NEW);
     await this.abort();
     await this.blueGreen();
     await this.compareRecordedDeliveries(reporting);
@@ -93,10 +109,15 @@ export class DeliveryStory extends Scenario {
   }
 
   /** A version with successful probes and failing metrics. */
-  private async failAnalysis(version: string, defect: string, metric: string): Promise<void> {
+  private async failAnalysis(
+    version: string,
+    defect: string,
+    metric: string,
+    analysis: object | null,
+  ): Promise<void> {
     this.chapter(`${version} at 20 %: it is ready, and ${defect}`);
     await this.patch({
-      strategy: { canary: { steps: [{ weight: 20, hold: '60s' }], analysis: this.analysis } },
+      strategy: { canary: { steps: [{ weight: 20, hold: '60s' }], analysis } },
       image: imageOf(version),
     });
     await this.watch.until('traffic', (api) => (api?.status?.traffic?.effectiveWeight ?? 0) > 0);
@@ -150,8 +171,7 @@ export class DeliveryStory extends Scenario {
     await this.watch.until('aborted', (api) => api?.status?.reason === 'AbortRequested');
     this.printDuration('aborted', performance.now() - startedAt);
     await this.measure('after the abort', { [OLD]: 100 });
-    const ready = this.watch.now()?.status?.conditions?.find(({ type }) => type === 'Ready');
-    this.line(`Ready is ${ready?.status}: ${ready?.message}`);
+    this.printReady();
   }
 
   private async blueGreen(): Promise<void> {
@@ -198,13 +218,6 @@ export class DeliveryStory extends Scenario {
       isSame(recorded),
       `the status has ${JSON.stringify(expected)}, the API ${JSON.stringify(recorded)}`,
     );
-  }
-
-  private weightReached(weight: number): Promise<void> {
-    return this.watch.until(`${weight} % in effect`, (api) => {
-      const { traffic, updateRevision } = api?.status ?? {};
-      return updateRevision !== undefined && traffic?.effectiveWeight === weight && traffic.verified;
-    });
   }
 
   private promoted(version: string): Promise<void> {

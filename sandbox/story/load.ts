@@ -153,7 +153,7 @@ export function p99({ latencies }: Sample): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * 0.99))] ?? 0;
 }
 
-function newSample(): Sample {
+export function newSample(): Sample {
   return { served: {}, faults: {}, failures: [], latencies: [] };
 }
 

@@ -3,40 +3,48 @@
  * the soak, contract, an undo within the window after it, purge, and an undo that is rejected after that.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
 import type { Sandbox } from '../sandbox.js';
-import { count, p99 } from './load.js';
+import { count, p99, type Sample } from './load.js';
 import { LockWaits } from './lock-waits.js';
-import type { PcfApiView } from './pcfapi-watch.js';
+import { LONG_MS, MigrationScenario } from './migration-scenario.js';
+import { ModelWriters } from './model-writers.js';
 import { RowWriters } from './row-writers.js';
-import { imageOf, NAMESPACE, Scenario } from './scenario.js';
-import { READ, SPLIT_MIGRATIONS, WRITE } from './split/images.js';
+import { imageOf } from './scenario.js';
+import { SPLIT_MIGRATIONS } from './split/images.js';
 import { seedServices } from './split/seed.js';
 
 const OLD = '1.0.0';
 const NEW = '2.0.0';
-const SOAK = '20s';
+const SOAK_SECONDS = 20;
 const WINDOW = '1h';
 /** Of the last contract, whose end the scenario waits for. */
 const SHORT_WINDOW = '10s';
-const WRITES_MS = 8_000;
-const LONG_MS = 300_000;
+/** Most seconds of writes before contract, with which those after it are compared. */
+const MAX_BEFORE_SECONDS = 60;
 
-type Migration = NonNullable<NonNullable<PcfApiView['status']>['migration']>;
+export interface MigrationsOptions {
+  /** Number of rows in the migrated table. */
+  rows: number;
+  /** Seconds of writes by the new version between contract and undo. */
+  writes: number;
+}
 
-export class MigrationsStory extends Scenario {
-  private readonly databaseUrl: string;
+export class MigrationsStory extends MigrationScenario {
   private readonly locks: LockWaits;
+  private readonly model: ModelWriters;
+  private readonly rows: number;
+  private readonly writesSeconds: number;
 
-  /** `rows`: number of rows in the migrated table. */
-  constructor(
-    sandbox: Sandbox,
-    print: (line: string) => void,
-    private readonly rows = 1_000_000,
-  ) {
-    super(sandbox, print, { query: READ });
-    this.databaseUrl = sandbox.postgres.url(NAMESPACE);
+  constructor(sandbox: Sandbox, print: (line: string) => void, { rows, writes }: MigrationsOptions) {
+    super(sandbox, print);
+    this.rows = rows;
+    this.writesSeconds = writes;
     this.locks = new LockWaits(this.databaseUrl);
+    this.model = new ModelWriters(this.load, this.databaseUrl);
+  }
+
+  private get beforeSeconds(): number {
+    return Math.min(this.writesSeconds, MAX_BEFORE_SECONDS);
   }
 
   protected override async chapters(): Promise<void> {
@@ -53,6 +61,7 @@ export class MigrationsStory extends Scenario {
       await this.purge();
       await this.rejectUndo();
     } finally {
+      await this.model.stop();
       await this.locks.stop();
     }
     this.line(`longest lock wait of a request: ${this.locks.longestMs.toFixed(0)} ms (sampled every 10 ms)`);
@@ -63,7 +72,7 @@ export class MigrationsStory extends Scenario {
     const tookMs = await seedServices(this.databaseUrl, this.rows);
     this.printDuration('written', tookMs);
     await this.patch({
-      migrations: { contractDelay: SOAK, contractWindow: WINDOW },
+      migrations: { contractDelay: `${SOAK_SECONDS}s`, contractWindow: WINDOW },
       strategy: { type: 'Canary', canary: { scaleDownDelay: '10s' } },
     });
     await this.watch.until('Ready', (api) => api?.status?.phase === 'Ready');
@@ -155,66 +164,65 @@ export class MigrationsStory extends Scenario {
   }
 
   private async contract(): Promise<void> {
-    this.chapter(`contract: after the soak of ${SOAK}, and after the last pod of ${OLD}`);
-    const before = await this.writeRows();
+    this.chapter(`contract: after the soak of ${SOAK_SECONDS} s, and after the last pod of ${OLD}`);
+    // The copy of the rows may take longer than the soak.
+    await this.patch({ paused: true });
+    await this.model.snapshot();
+    this.model.start();
+    await sleep(this.beforeSeconds * 1_000);
+    const before = this.takeWrites(`with the trigger of expand, during ${this.beforeSeconds} s`);
     const startedAt = performance.now();
+    await this.patch({ paused: false });
     await this.migration('contracted', ({ rollbackFloor, pending }) => !!rollbackFloor && !pending, LONG_MS);
     this.printDuration('contracted', performance.now() - startedAt);
     this.expect(!(await this.hasColumn('repository')), 'the old column still exists');
-    await this.write('after-contract');
-    const within = await this.writeRows();
-    this.line(
-      `p99 of mutations ${p99(before.sample).toFixed(1)} ms with the trigger of expand, ${p99(within.sample).toFixed(1)} ms while the hidden column is maintained`,
-    );
+    this.takeWrites('while contract runs');
+    await sleep(this.writesSeconds * 1_000);
+    const within = this.takeWrites(`while the hidden column is maintained, during ${this.writesSeconds} s`);
+    this.line(`p99 of mutations: ${(p99(within) / p99(before)).toFixed(2)} times that before contract`);
     await this.measure('after contract', { [NEW]: 100 });
-    this.line((await this.pcf('migrate', 'status', 'pcf-api')).trim().replaceAll('\n', '\n    '));
+    await this.printPcf('migrate', 'status', 'pcf-api');
   }
 
   /** The old version returns after contract: the column is restored with what the new version has written. */
   private async undoInTheWindow(): Promise<void> {
     this.chapter(`undo within the window of ${WINDOW} after contract`);
-    this.line((await this.pcf('undo', 'pcf-api', '--dry-run')).trim().replaceAll('\n', '\n    '));
-    const failuresBefore = this.load.total.failures.length;
+    await this.printPcf('undo', 'pcf-api', '--dry-run');
+    this.takeWrites('before the undo');
     const startedAt = performance.now();
-    const writers = this.startWriters();
-    this.line((await this.pcf('undo', 'pcf-api')).trim());
+    await this.printPcf('undo', 'pcf-api');
     await this.promoted(OLD);
-    await writers.stop();
     this.printDuration(`restored, and all traffic is on ${OLD} again`, performance.now() - startedAt);
-    const failed = this.load.total.failures.length - failuresBefore + writers.sample.failures.length;
-    this.expect(
-      failed === 0,
-      `${failed} requests failed during the undo: ${writers.sample.failures[0] ?? ''}`,
-    );
-    this.line(`${count(writers.sample)} mutations during the undo, ${writers.sample.failures.length} failed`);
-    this.expect(await this.hasColumn('repository'), 'the old column was not restored');
-    const [wrong] = await this.sql<{ rows: number; stale: number }>(
-      `SELECT count(*)::int AS rows,
-              count(*) FILTER (WHERE repository IS DISTINCT FROM repository_url || coalesce('#' || repository_branch, ''))::int AS stale
-       FROM services`,
-      [],
-    );
-    this.line(
-      `compared ${wrong?.rows.toLocaleString('en')} rows: ${wrong?.stale} differ in the old column and the new ones`,
-    );
-    this.expect(wrong?.stale === 0, `${wrong?.stale} rows are stale after the restore`);
-    const values = [[...writers.written.keys()], [...writers.written.values()]];
-    // The new version writes the URL, the old one the restored column.
-    const [lost] = await this.sql<{ count: number }>(
-      `SELECT count(*)::int AS count FROM services JOIN unnest($1::uuid[], $2::text[]) AS w (id, text) USING (id)
-       WHERE text NOT IN (repository_url, repository)`,
-      values,
-    );
-    this.expect(lost?.count === 0, `${lost?.count} writes were lost during the undo`);
     await this.measure('after the undo', { [OLD]: 100 });
+    await this.model.stop();
+    const { served } = this.takeWrites('during the undo and after it');
+    this.expect(!!served[OLD] && !!served[NEW], 'not both versions wrote during the undo');
+    this.expect(await this.hasColumn('repository'), 'the old column was not restored');
+    const { rows, lost, unknown, stale } = await this.model.compare();
+    this.line(
+      `compared ${rows.toLocaleString('en')} rows with the model, ${this.model.writtenRows.toLocaleString('en')} of them written: ${lost} lost, ${stale} stale, ${unknown} unknown`,
+    );
+    this.expect(lost + stale + unknown === 0, `${lost} rows are lost, ${stale} stale, ${unknown} unknown`);
     await this.write('after-restore');
+  }
+
+  /** Prints the mutations since the last call. */
+  private takeWrites(when: string): Sample {
+    const sample = this.model.takeSample();
+    const { failures } = sample;
+    this.line(
+      `${count(sample).toLocaleString('en')} mutations ${when}: p99 ${p99(sample).toFixed(1)} ms, ${failures.length} failed`,
+    );
+    if (failures.length > 0)
+      this.problems.push(`${failures.length} mutations failed, the first: ${failures[0]}`);
+    return sample;
   }
 
   private async purge(): Promise<void> {
     this.chapter(`${NEW} again, contract, and a purge after a window of ${SHORT_WINDOW}`);
     await this.patch({
       image: imageOf(NEW),
-      migrations: { contractDelay: SOAK, contractWindow: SHORT_WINDOW },
+      migrations: { contractDelay: `${SOAK_SECONDS}s`, contractWindow: SHORT_WINDOW },
     });
     await this.promoted(NEW);
     const startedAt = performance.now();
@@ -227,23 +235,6 @@ export class MigrationsStory extends Scenario {
     );
     this.expect(hidden.length === 0, 'the purge has left hidden columns');
     await this.measure('after the purge', { [NEW]: 100 });
-  }
-
-  private startWriters(): RowWriters {
-    const writers = new RowWriters(this.load, this.databaseUrl, SPLIT_MIGRATIONS.backfill);
-    writers.start();
-    return writers;
-  }
-
-  /** Mutations of rows for some seconds. */
-  private async writeRows(): Promise<RowWriters> {
-    const writers = this.startWriters();
-    await sleep(WRITES_MS);
-    await writers.stop();
-    const [failure] = writers.sample.failures;
-    if (failure)
-      this.problems.push(`${writers.sample.failures.length} mutations failed, the first: ${failure}`);
-    return writers;
   }
 
   private async rejectUndo(): Promise<void> {
@@ -261,44 +252,5 @@ export class MigrationsStory extends Scenario {
     await this.measure('after the rejection', { [NEW]: 100 });
     await this.patch({ image: imageOf(NEW) });
     await this.watch.until('Ready again', (api) => api?.status?.phase === 'Ready');
-  }
-
-  private printSoak(): void {
-    this.line(`contract waits for ${this.watch.now()?.status?.migration?.waitingFor}`);
-  }
-
-  private migration(what: string, check: (migration: Migration) => boolean, timeoutMs = LONG_MS) {
-    return this.watch.until(what, (api) => check(api?.status?.migration ?? { state: 'none' }), timeoutMs);
-  }
-
-  private promoted(version: string): Promise<void> {
-    return this.watch.until(
-      `${version} promoted`,
-      (api) => api?.status?.phase === 'Ready' && api.status.stableImage === imageOf(version),
-    );
-  }
-
-  /** A write, which both versions must support. */
-  private async write(name: string): Promise<void> {
-    const repository = `https://git.example.com/acme/${name}#main`;
-    const { version } = await this.load.graphql(WRITE, { name, repository });
-    this.line(`a mutation, served by ${version}`);
-  }
-
-  private async hasColumn(column: string): Promise<boolean> {
-    const found = await this.sql(
-      "SELECT 1 FROM information_schema.columns WHERE table_name = 'services' AND column_name = $1",
-      [column],
-    );
-    return found.length === 1;
-  }
-
-  private async sql<T extends object>(text: string, values: unknown[]): Promise<T[]> {
-    const client = new Client({ connectionString: this.databaseUrl });
-    await client.connect();
-    return client
-      .query<T>(text, values)
-      .then(({ rows }) => rows)
-      .finally(() => client.end());
   }
 }

@@ -12,6 +12,13 @@ export const PcfApiKind: ResourceType = {
   namespaced: true,
 };
 
+export const PcfWindowKind: ResourceType = {
+  ...PcfApiKind,
+  kind: 'PcfWindow',
+  plural: 'pcfwindows',
+  namespaced: false,
+};
+
 export interface PcfApiView extends KubeObject {
   spec: { image: string; canaryWeight?: number };
   status?: {
@@ -31,7 +38,13 @@ export interface PcfApiView extends KubeObject {
       message: string;
       observedGeneration?: number;
     }[];
-    revisions?: { name: string; replicas: number; readyReplicas: number; weight: number }[];
+    revisions?: {
+      name: string;
+      replicas: number;
+      readyReplicas: number;
+      weight: number;
+      workers?: { share: number };
+    }[];
     history?: { revision: string; outcome: string; reason?: string; by?: string; firstTrafficAt?: string }[];
     failed?: { revision: string; reason: string; message: string; at: string };
     delivery?: { failed?: { revision: string; reason: string } };
@@ -51,7 +64,7 @@ export interface PcfApiView extends KubeObject {
         detail?: string;
       }[];
     };
-    traffic?: { desiredWeight: number; effectiveWeight: number; verified: boolean };
+    traffic?: { desiredWeight: number; effectiveWeight: number; verified: boolean; stickyCookie?: string };
     migration?: {
       state: string;
       phase?: string;

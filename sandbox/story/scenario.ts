@@ -10,7 +10,7 @@ import { weightOf } from './route-timing.js';
 
 export const NAMESPACE = 'platform';
 export const NAME = 'pcf-api';
-const HOST = 'api.example.com';
+export const HOST = 'api.example.com';
 const ROUTE_TIMEOUT_MS = 60_000;
 
 export const imageOf = (version: string) => `registry.example.com/pcf-api:${version}`;

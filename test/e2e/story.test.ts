@@ -32,12 +32,15 @@ describe('sandbox --story', () => {
     assert.match(output, /backfilled [\d,]+ rows, [1-9][\d,]* rows\/s/);
     assert.match(output, /p99 of the API [1-9]\d*\.\d ms before, [1-9]\d*\.\d ms during it/);
     assert.match(output, /[1-9]\d* mutations of rows during their backfill: p99 [1-9]\d*\.\d ms, 0 failed/);
-    assert.match(output, /compared [\d,]+ rows: 0 differ in the old column and the new ones/);
+    assert.match(
+      output,
+      /compared [\d,]+ rows with the model, [1-9][\d,]* of them written: 0 lost, 0 stale, 0 unknown/,
+    );
     assert.match(output, /undo rejected: .* which was purged after its window ended at/);
     assert.match(output, /longest lock wait of a request: \d+ ms/);
   }).timeout(START_TIMEOUT_MS);
 
-  it('delivery: steps, undo, analysis, weight edit, abort and blue-green complete without a failed request', async function () {
+  it('delivery: steps, undo, analysis, weight edit, freezes, sticky users, abort and blue-green complete without a failed request', async function () {
     const isJudged = systemProgram('prometheus') !== undefined;
     if (!isJudged)
       console.warn('the story runs without analysis: prometheus is not on PATH and could not be installed');
@@ -45,10 +48,14 @@ describe('sandbox --story', () => {
     assert.equal(code, 0, output);
     assert.match(output, /[1-9]\d* requests served, 0 failed/);
     assert.match(output, /[1-9]\d* deployments: [1-9]\d* succeeded, [1-9]\d* failed, [1-9]\d* rolled back/);
+    assert.match(output, /PcfWindow created -> in effect [1-9]\d* ms/);
+    assert.match(output, /waiting for the window|waiting for a change of PcfWindow incident/);
+    assert.match(output, /60 %: \d+\.\d % of the browsers have 1\.1\.0, 0 returned from it/);
     // Without analysis, the test is skipped and not passed.
     if (!isJudged) this.skip();
     assert.match(output, /analysis: Passed: success-rate: 3 of 3 measurements/);
-    assert.match(output, /AnalysisFailed: success-rate: .* is less than 0\.99/);
+    assert.match(output, /AnalysisFailed: success-rate: .* worse by [\d.]+ to [\d.]+/);
+    assert.match(output, /waiting for a value of error-budget of at least 0\.1 .*0\.04 is below 0\.1/);
     assert.match(output, /AnalysisFailed: p99: .* tolerance 0\.7/);
     assert.match(output, /counted separately: [1-9]\d* intended errors of faulty versions/);
   }).timeout(START_TIMEOUT_MS);

@@ -1,3 +1,4 @@
+import { expectStickyUsers } from './browsers.js';
 import { Delivery } from './delivery.js';
 import { imageOf } from './parts/images.js';
 
@@ -28,6 +29,9 @@ describe('real canary behind istiod and Envoy, under load', function () {
       await delivery.expectShares(`weight ${weight}`, '1.1.0', expected);
     });
   }
+
+  it('sticky users: each browser stays at its revision, and a higher weight moves browsers to the canary only', () =>
+    expectStickyUsers(delivery, [50, 77]));
 
   it('weight 100: the promotion routes every client to the new revision', async () => {
     await delivery.api.patch({ canaryWeight: 100 });

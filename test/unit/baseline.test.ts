@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { InvalidArgumentError } from 'commander';
 import fc from 'fast-check';
+import { type Missing, measure, missingFigures } from '../../cli/baseline/measure.js';
 import {
   BASELINE_ANNOTATION,
   type BaselineEntry,
@@ -11,9 +14,14 @@ import {
 import { networkFindings } from '../../cli/doctor/pod-checks.js';
 import { alertFinding, targetFinding } from '../../cli/doctor/prometheus-checks.js';
 import type { Finding } from '../../cli/doctor/types.js';
-import { serviceOf } from '../../cli/prometheus.js';
+import { CliError } from '../../cli/output.js';
+import { QueryServer, serviceOf } from '../../cli/prometheus.js';
+import { wholeSeconds } from '../../cli/seconds.js';
+import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
+import type { KubeClient } from '../../operator/runtime/kube-client.js';
 import { pcfApi } from '../support/fixtures/fixtures.js';
 import { propertyRuns } from '../support/runner/property-runs.js';
+import { HttpEndpoint } from '../support/servers/http-endpoint.js';
 
 const good = { requestsPerSecond: 100, errorShare: 0.001, p50: 0.01, p99: 0.1 };
 const entry = (revision: string): BaselineEntry => ({
@@ -81,10 +89,14 @@ describe('kubectl pcf doctor in Prometheus', () => {
   const up = (pod: string, value: number) => ({ labels: { pod }, value });
 
   it('reports targets that are missing or down', () => {
-    const finding = (...series: ReturnType<typeof up>[]) => outcomeOf(targetFinding(pcfApi(), series));
+    const finding = (...series: ReturnType<typeof up>[]) =>
+      outcomeOf(targetFinding(pcfApi(), series, ['a', 'b']));
     assert.equal(finding(), 'fail: Prometheus scrapes no pod of this PcfApi');
     assert.equal(finding(up('a', 1), up('b', 0)), "fail: Prometheus can't scrape b");
     assert.equal(finding(up('a', 1), up('b', 1)), 'ok: Prometheus scrapes all 2 pods');
+    assert.equal(finding(up('a', 1)), 'fail: Prometheus has no target for b');
+    // A pod of a component or of another revision.
+    assert.equal(finding(up('a', 1), up('b', 1), up('worker', 1)), 'ok: Prometheus scrapes all 2 pods');
   });
 
   it('reports alert rules that are missing, broken or firing for this PcfApi', () => {
@@ -99,6 +111,16 @@ describe('kubectl pcf doctor in Prometheus', () => {
     assert.equal(finding(loaded), 'ok: 1 are loaded, none fires');
     assert.equal(finding(firing('other')), 'ok: 1 are loaded, none fires');
     assert.equal(finding(firing('api')), 'warn: PcfApiFailed fires');
+    // The rules of the API aggregate by these labels.
+    const ofApi = (app_kubernetes_io_instance: string) => ({
+      ...{ name: 'PcfApiDatabaseUnavailable', health: 'ok' },
+      alerts: [{ state: 'firing', labels: { namespace: 'platform', app_kubernetes_io_instance } }],
+    });
+    assert.equal(finding(loaded, ofApi('other')), 'ok: 2 are loaded, none fires');
+    assert.equal(finding(loaded, ofApi('api')), 'warn: PcfApiDatabaseUnavailable fires');
+    const rules = readFileSync('deploy/alerts/pcf.rules.yaml', 'utf8').split('- alert: ');
+    for (const rule of rules.filter((text) => text.startsWith('PcfApi')))
+      assert.match(rule, /by \(namespace, (name|app_kubernetes_io_instance)[,)]/, 'labels that doctor reads');
     const broken = { name: 'PcfApiCrash', health: 'err', lastError: 'unknown function' };
     assert.equal(finding(loaded, broken), 'fail: PcfApiCrash: unknown function');
   });
@@ -109,9 +131,85 @@ describe('kubectl pcf doctor in Prometheus', () => {
       of('http://prometheus-operated.monitoring:9090'),
       'monitoring prometheus-operated http 9090',
     );
+    assert.equal(of('http://prom.obs:80'), 'obs prom http 80');
     assert.equal(of('https://prom.obs.svc.cluster.local'), 'obs prom https 443');
-    for (const url of ['http://127.0.0.1:9090', 'http://localhost:9090', 'https://prometheus.example.com'])
+    for (const url of [
+      'http://127.0.0.1:9090',
+      'http://localhost:9090',
+      'https://prometheus.example.com',
+      'https://example.com',
+    ])
       assert.equal(serviceOf(url), undefined, url);
+  });
+});
+
+describe('QueryServer', () => {
+  const server = (url: string) => new QueryServer({} as KubeClient, url);
+
+  it('rejects an invalid URL and one with a password, and does not print it', () => {
+    for (const url of ['foo', 'prometheus:9090', 'https://me:s3cret@prometheus.example.com', 'me:s3cret@foo'])
+      assert.throws(
+        () => server(url),
+        (error) => error instanceof CliError && !error.message.includes('s3cret'),
+        url,
+      );
+  });
+
+  it('reports a response that is not JSON, or not that of Prometheus, with the URL', async () => {
+    const endpoint = await HttpEndpoint.start();
+    try {
+      endpoint.answer = { body: '<html>' };
+      const asked = `${endpoint.url}/prometheus/?token=s3cret`;
+      const fails = (problem: string) => new CliError(`${endpoint.url}/prometheus ${problem}`);
+      await assert.rejects(server(asked).query('up'), fails('did not answer with JSON'));
+      endpoint.answer = { body: '{}' };
+      await assert.rejects(server(asked).query('up'), fails('did not answer as Prometheus does'));
+      endpoint.answer = { status: 503 };
+      await assert.rejects(server(asked).query('up'), fails('returned status 503'));
+    } finally {
+      await endpoint.stop();
+    }
+  });
+});
+
+describe('measure', () => {
+  const measured = async (values: Record<string, number | undefined>, age: number) => {
+    const queries: string[] = [];
+    const value = async (query: string) => {
+      queries.push(query);
+      const kind = ['0.5,', '0.99,', 'errors'].find((each) => query.includes(each)) ?? 'count';
+      return values[kind];
+    };
+    const promotedAt = '2026-11-30T03:00:00.000Z';
+    const api = { ...pcfApi(), status: { delivery: { promotedAt } } } as PcfApi;
+    const now = Date.parse(promotedAt) + age * 1_000;
+    const result = await measure({ value } as unknown as QueryServer, api, 'api-1', 3_600, now);
+    return { result, queries };
+  };
+  const latencies = { '0.5,': 0.01, '0.99,': 0.1 };
+
+  it('measures since the promotion, in at most the window', async () => {
+    const young = await measured({ count: 6_000, errors: 60, ...latencies }, 600);
+    const figures = { requestsPerSecond: 10, errorShare: 0.01, p50: 0.01, p99: 0.1 };
+    assert.deepEqual(young.result, { ...figures, windowSeconds: 600 });
+    assert.ok(young.queries.every((query) => query.includes('[600s')));
+    const old = await measured({ count: 36_000, errors: 360, ...latencies }, 86_400);
+    assert.deepEqual(old.result, { ...figures, windowSeconds: 3_600 });
+  });
+
+  it('distinguishes too few requests from missing latencies', async () => {
+    const message = async (values: Record<string, number | undefined>) =>
+      missingFigures('api-1', (await measured(values, 86_400)).result as Missing);
+    assert.match(await message({ count: 20 }), /has served 20 GraphQL requests in 60m, fewer than 100/);
+    assert.match(
+      await message({ count: 5_000 }),
+      /5000 GraphQL requests in 60m, but Prometheus has no latency/,
+    );
+  });
+
+  it('requires a window of whole seconds', () => {
+    assert.equal(wholeSeconds('90'), 90);
+    for (const text of ['90.5', '0', 'x']) assert.throws(() => wholeSeconds(text), InvalidArgumentError);
   });
 });
 

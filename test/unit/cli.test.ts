@@ -87,7 +87,10 @@ describe('kubectl-pcf', () => {
       stableRevision: 'api-old',
       updateRevision: 'api-new',
       step: { index: 1, of: 3, weight: 50, waitingFor: 'manual promotion: kubectl pcf promote' },
-      traffic: { desiredWeight: 50, effectiveWeight: 33, verified: true, reason: '1 of 3 pods are ready' },
+      traffic: {
+        ...{ desiredWeight: 50, effectiveWeight: 33, verified: true },
+        ...{ reason: '1 of 3 pods are ready', stickyCookie: 'pcf-api' },
+      },
       revisions: [
         { name: 'api-old', image: 'a:1', replicas: 3, readyReplicas: 3, weight: 67 },
         { name: 'api-new', image: 'a:2', replicas: 2, readyReplicas: 1, weight: 33 },
@@ -106,8 +109,37 @@ describe('kubectl-pcf', () => {
     assert.match(text, /the operator has not observed the last edit yet/);
     assert.match(text, /api-new +canary +a:2 +1\/2 .* 33 %/);
     assert.match(text, /desired 50 %, effective 33 %: 1 of 3 pods are ready/);
+    assert.match(text, /sticky users: the weight is their share, by cookie pcf-api/);
     assert.match(text, /step 2 of 3: 50 %, waiting for manual promotion/);
     assert.match(text, /To fix\n {2}the cluster lacks X/);
+  });
+
+  it('status prints estimate and interval of a sequential test, and what the analysis waits for', () => {
+    const api = pcfApi();
+    const counts = { measurements: 3, failures: 0, inconclusive: 3, errors: 0, inARow: 3 };
+    const since = '2026-11-23T12:00:00Z';
+    const sequential = {
+      ...{ since, estimate: 0.00312, lower: -0.001, upper: 0.0145, minEffect: 0.01 },
+      ...{ requests: 1_512, stableRequests: 30_000, history: [] },
+    };
+    const message = '0.996, stable has 0.999; passes below 0.01, fails above 0';
+    const metric = {
+      name: 'success-rate',
+      verdict: 'Running' as const,
+      message,
+      bound: 'b',
+      since,
+      ...counts,
+    };
+    const metrics = [{ ...metric, value: '0.996', stableValue: '0.999', sequential }];
+    const verdict = { verdict: 'Running' as const, message: `success-rate: ${message}` };
+    api.status = { analysis: { revision: 'api-new', ...verdict, metrics } };
+    const text = screen({ api, pods: [], events: [], outdatedTemplate: false });
+    assert.match(text, /Analysis\n {2}Running: success-rate: .*passes below 0\.01, fails above 0\n/);
+    assert.match(
+      text,
+      /success-rate +Running +0\.996 +0\.999 +0\.312 percentage points more failed requests, between -0\.1 and 1\.45; 1,512 requests/,
+    );
   });
 
   describe('status of a PcfApi that is being deleted', () => {

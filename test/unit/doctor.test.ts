@@ -158,6 +158,7 @@ describe('kubectl pcf doctor', () => {
     server.answer = ({ method, path }) => {
       if (path.endsWith('/pcfapis/api')) return json(pcfApi());
       if (method === 'GET' && !path.includes('/namespaces/')) return refusal(404, 'NotFound');
+      if (path.includes('/namespaces/platform/pods')) return json({ metadata: {}, items: [] });
       if (!path.startsWith(proxy)) return refusal(403, 'Forbidden');
       if (answer) return answer;
       const series = { metric: { pod: 'api-1' }, value: [0, '0'] };

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { describeUndoPlan } from '../../cli/actions.js';
 import { undoPatch } from '../../cli/undo-patch.js';
 import { restoreFor } from '../../cli/undo-restore.js';
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { type PcfApiSpec, pcfApiSpec } from '../../operator/api/v1alpha1/spec.js';
-import { newRevision, type Revision, revisionName } from '../../operator/resources/revision.js';
+import {
+  controllerRevision,
+  newRevision,
+  type Revision,
+  revisionName,
+} from '../../operator/resources/revision.js';
 import { pcfApi } from '../support/fixtures/fixtures.js';
 
 /** Applies a JSON merge patch (RFC 7386), as the API server does. */
@@ -44,6 +50,9 @@ describe('undoPatch', () => {
       },
     },
     'HTTPS to the pods': { traffic: { ...pcfApi().spec.traffic!, backendTLS: { secretName: 'pods' } } },
+    'settings of the autoscaler, as part of the revision': {
+      autoscaling: { horizontal: { onChange: 'Rollout', minReplicas: 2, maxReplicas: 20 } },
+    },
     'the reaction to a changed Secret': {
       secrets: { provider: 'Kubernetes', onChange: 'Rollout', refreshInterval: '1h' },
     },
@@ -80,6 +89,36 @@ describe('undoPatch', () => {
     const after = undone({ ...now, availability: { ...now.availability, ...budget } }, before.spec);
     assert.equal(after.canaryWeight, 30);
     assert.deepEqual(after.availability, budget);
+  });
+
+  it('restores the settings of the autoscaler with onChange Rollout, and keeps the vertical autoscaler', () => {
+    const vertical = { mode: 'Initial' } as const;
+    const scaling = (horizontal: object) => pcfApi({ autoscaling: { vertical, horizontal } as never });
+    const earlier = scaling({ onChange: 'Rollout', minReplicas: 2, maxReplicas: 10, cpu: 50 });
+    const now = scaling({ onChange: 'Rollout', maxReplicas: 20, memory: 60 });
+    assert.notEqual(revisionName(now), revisionName(earlier));
+    assert.deepEqual(undone(now.spec, earlier.spec).autoscaling, earlier.spec.autoscaling);
+    const immediate = scaling({ maxReplicas: 30, memory: 60 });
+    assert.deepEqual(undone(immediate.spec, earlier.spec).autoscaling, earlier.spec.autoscaling);
+    const back = undone(now.spec, immediate.spec).autoscaling;
+    assert.deepEqual(back, { vertical, horizontal: { maxReplicas: 20, memory: 60 } });
+  });
+
+  it('is described with the settings of the autoscaler that it restores', async () => {
+    const scaling = (maxReplicas: number) =>
+      pcfApi({ autoscaling: { horizontal: { onChange: 'Rollout', maxReplicas } } });
+    const [earlier, now] = [scaling(10), scaling(20)];
+    const [old, current] = [newRevision(earlier, 1), newRevision(now, 2)];
+    const status = { delivery: { stable: current.name, previous: old.name } };
+    const client = {
+      get: async () => ({ ...now, status }),
+      list: async () => ({ items: [controllerRevision(earlier, old), controllerRevision(now, current)] }),
+    };
+    const lines = await describeUndoPlan({ client, namespace: 'platform' } as never, 'api');
+    assert.deepEqual(lines, [
+      `would roll back to revision 1, ${old.image}`,
+      'would set autoscaling.horizontal: maxReplicas 20 -> 10',
+    ]);
   });
 
   it('restores the revision name from any other config', () => {

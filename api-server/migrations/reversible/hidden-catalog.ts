@@ -55,6 +55,24 @@ export async function readColumn(query: Query, table: number, name: string): Pro
   return row;
 }
 
+/** A publication that sends a column of a table or of its partitions to subscribers, or undefined. */
+export async function readPublication(
+  query: Query,
+  table: number,
+  column: string,
+): Promise<string | undefined> {
+  // Before PostgreSQL 15 the view has no `attnames`, and publications have no lists of columns.
+  const [row] = await query(
+    `SELECT p.pubname AS name FROM pg_publication_tables p
+     WHERE to_regclass(format('%I.%I', p.schemaname, p.tablename)) IN
+             (SELECT $1::oid::regclass UNION ALL SELECT relid FROM pg_partition_tree($1::oid::regclass))
+       AND coalesce(to_jsonb(p) -> 'attnames' @> to_jsonb($2::text), true)
+     ORDER BY p.pubname LIMIT 1`,
+    [table, column],
+  );
+  return row?.name;
+}
+
 /** Names of the generated columns: a BEFORE trigger can't read them. */
 export async function readGeneratedColumns(query: Query, table: number): Promise<string[]> {
   const rows = await query(

@@ -72,6 +72,12 @@ class HidePlanner {
       );
     }
     await this.#refuseDependents('pg_class', relation.oid, row.number, title);
+    const publication = await catalog.readPublication(this.query, relation.oid, column);
+    if (publication !== undefined) {
+      throw new IrreversibleError(
+        `${title} is published by ${publication}: subscribers have no column with the name of the hidden one, so their replication would stop; give the publication a list of columns without it`,
+      );
+    }
     if (expression && !row.isGenerated) {
       await this.#checkExpression(relation, column, expression);
     }

@@ -46,7 +46,8 @@ export function operationMetrics(registry: Registry): OperationMetrics {
     graphqlOperation: ({ operation: given, type, outcome }, seconds) => {
       const labels = { operation: operationOf(type, given), type };
       duration.observe(labels, seconds);
-      if (outcome === 'error') errors.inc(labels);
+      // From the first request on, so that a restart of the process is visible as a reset of both counters.
+      errors.inc(labels, outcome === 'error' ? 1 : 0);
     },
     loaderBatch: (loader, keys) => batches.observe({ loader }, keys),
   };

@@ -7,6 +7,7 @@ import type { Conversion } from '../conversion.js';
 import type { Field } from '../source.js';
 import { convertMetrics } from './metrics.js';
 import type { Provider } from './service.js';
+import { convertSessionAffinity, reportSessionAffinity } from './session-affinity.js';
 import { convertWebhooks } from './webhooks.js';
 
 const FULL_WEIGHT = 100;
@@ -58,6 +59,7 @@ function convertBlueGreen(settings: Settings, canary: Field): void {
   const { conversion, analysis, iterations } = settings;
   const path = ['strategy', 'blueGreen'];
   conversion.spec.set(['strategy', 'type'], 'BlueGreen');
+  reportSessionAffinity(analysis);
   const builder = new AnalysisBuilder(conversion, [...path, 'analysis']);
   convertMetrics(builder, canary, analysis);
   convertPace(builder, settings, iterations);
@@ -102,6 +104,7 @@ function convertCanary(settings: Settings, canary: Field, provider: Provider): v
     );
   convertHeader(settings);
   convertMirror(settings, provider);
+  convertSessionAffinity(conversion, analysis, provider);
   const builder = new AnalysisBuilder(conversion, [...path, 'analysis']);
   convertMetrics(builder, canary, analysis);
   convertPace(builder, settings, Math.max(1, iterations));
@@ -209,7 +212,4 @@ function reportUnconverted(analysis: Field): void {
     analysis.at(key).note('NotConverted', 'the weight is limited to the capacity of the ready pods');
   for (const alert of analysis.at('alerts').items())
     alert.note('NotConverted', 'the URL of a notification is in a Secret', 'set spec.notifications.webhooks');
-  analysis
-    .at('sessionAffinity')
-    .note('NotConverted', 'requests of a user are distributed by weight', 'let clients send canary.header');
 }

@@ -1,16 +1,19 @@
 /** Instant queries to Prometheus and compatible servers. */
 import { z } from 'zod';
 import { durationMs } from '../../api/v1alpha1/kubernetes.js';
-import type { PrometheusTarget } from '../../api/v1alpha1/spec/analysis.js';
+import { BURN_RATES, type PrometheusTarget } from '../../api/v1alpha1/spec/analysis.js';
 import { OutgoingError, post } from '../../runtime/outgoing/http.js';
 import type { SecretReader } from '../../runtime/outgoing/secrets.js';
 import type { Reading, Sample, Subject } from '../analysis-model.js';
 import { builtInQuery } from '../built-in.js';
 import { substitute } from '../placeholders.js';
+import { countsQuery } from '../sequential/counts-query.js';
 import type { Provider, Request } from './provider.js';
 
 /** Every series is judged. A query with more series probably lacks an aggregation. */
 const MAX_SERIES = 500;
+/** Per operation, sequential tests read up to 20 counters. */
+const MAX_COUNTS = 2_000;
 const MAX_WORDS = 200;
 
 const sample = z.tuple([z.number(), z.string()]);
@@ -44,6 +47,7 @@ export class PrometheusProvider implements Provider {
     const { analysis, subject, metric, at } = request;
     const target = analysis.prometheus;
     if (!target) throw new Error('analysis.prometheus is not set');
+    if (metric.spec.sequential) return this.count(request, target, signal);
     const ask = (names: Subject) => this.query(target, queryOf(request, target, names), at, names, signal);
     const stable = metric.spec.compareWithStable && subject.stableRevision;
     const [canary, peer] = await Promise.all([
@@ -62,12 +66,37 @@ export class PrometheusProvider implements Provider {
     };
   }
 
+  /** Cumulative counts of both revisions at the same time, for a sequential test. */
+  private async count(
+    { subject, metric, at, due, countFrom: since = Date.parse(due.since) }: Request,
+    target: PrometheusTarget,
+    signal: AbortSignal,
+  ): Promise<Reading> {
+    const { namespace, revision, stableRevision } = subject;
+    if (stableRevision === undefined) throw new Error('there is no stable revision to compare with yet');
+    if (at <= since) {
+      const note = `requests are counted from ${new Date(since).toISOString()} on`;
+      return { type: 'Counts', since, canary: [], stable: [], note };
+    }
+    const read = (of: string) => {
+      const query = countsQuery(metric.spec, target, { namespace, revision: of }, at - since);
+      return this.query(target, query, at, subject, signal, MAX_COUNTS);
+    };
+    const [canary, stable] = await Promise.all([read(revision), read(stableRevision)]);
+    const warning = canary.warning ?? stable.warning;
+    return {
+      ...{ type: 'Counts', since, canary: canary.samples, stable: stable.samples },
+      ...(warning ? { note: `the result is incomplete: ${warning}` } : {}),
+    };
+  }
+
   private async query(
     target: PrometheusTarget,
     query: string,
     at: number,
     { namespace }: Subject,
     signal: AbortSignal,
+    maxSeries = MAX_SERIES,
   ): Promise<Answer> {
     const [authorization, tls] = await Promise.all([
       this.secrets.authorization(namespace, target.auth, signal),
@@ -94,7 +123,7 @@ export class PrometheusProvider implements Provider {
       },
       signal,
     );
-    return samplesOf(response, target);
+    return samplesOf(response, target, maxSeries);
   }
 }
 
@@ -102,7 +131,11 @@ function queryOf({ metric }: Request, target: PrometheusTarget, names: Subject):
   return builtInQuery(metric.spec, target, names) ?? substitute(metric.spec.query ?? '', names);
 }
 
-function samplesOf({ status, text }: { status: number; text: string }, target: PrometheusTarget): Answer {
+function samplesOf(
+  { status, text }: { status: number; text: string },
+  target: PrometheusTarget,
+  maxSeries: number,
+): Answer {
   const where = `Prometheus at ${target.url}`;
   const parsed = answer.safeParse(json(text));
   if (!parsed.success)
@@ -118,9 +151,9 @@ function samplesOf({ status, text }: { status: number; text: string }, target: P
     );
   }
   const series = data.result;
-  if (series.length > MAX_SERIES) {
+  if (series.length > maxSeries) {
     throw new OutgoingError(
-      `the query returns ${series.length} series, more than ${MAX_SERIES}: aggregate them`,
+      `the query returns ${series.length} series, more than ${maxSeries}: aggregate them`,
     );
   }
   const histogram = series.some(({ value }) => value === undefined);
@@ -142,8 +175,20 @@ function scalar([, text]: [number, string] = [0, 'NaN']): number {
   return Number(text.replace('Inf', 'Infinity'));
 }
 
-function noRequests({ successRate, latency }: Request['metric']['spec']): string {
-  const asked = successRate ?? latency;
+function noRequests({
+  successRate,
+  latency,
+  burnRate,
+  jobFailureRate,
+  jobDuration,
+}: Request['metric']['spec']): string {
+  const jobs = jobFailureRate ?? jobDuration;
+  if (jobs) {
+    const of = jobs.queue ? ` of ${jobs.queue}` : '';
+    return `no data, or fewer than ${jobs.minJobs} attempts at jobs${of} in ${jobs.window}`;
+  }
+  const short = burnRate && { ...burnRate, window: BURN_RATES[burnRate.preset].short };
+  const asked = successRate ?? latency ?? short;
   const what = asked?.operation ? ` of ${asked.operation}` : '';
   return `no data, or fewer than ${asked?.minRequests} requests${what} in ${asked?.window}`;
 }

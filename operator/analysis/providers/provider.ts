@@ -12,6 +12,11 @@ export interface Request {
   due: Due;
   /** Time of the measurement in milliseconds since the epoch, the same for canary and stable. */
   at: number;
+  /**
+   * For sequential tests: time of the first counted request, in milliseconds since the epoch. Default: the start
+   * of the counts of the metric.
+   */
+  countFrom?: number;
 }
 
 export interface Provider {

@@ -13,6 +13,8 @@ export const API_VERSION = `${GROUP}/${VERSION}`;
 
 /** Field manager of every server-side apply, and `managed-by` of every object. */
 export const FIELD_MANAGER = 'pcf-operator';
+/** Field manager of requests that were made with approval links. */
+export const APPROVAL_FIELD_MANAGER = 'pcf-approval-link';
 export const FINALIZER = `${GROUP}/cleanup`;
 
 /**

@@ -11,6 +11,7 @@ export const REASONS = {
   WindowClosed: 'a closed window, or a freeze, holds the next step of the delivery',
   ApprovalNeeded: 'the planned migrations wait for an approval',
   SchemaInUse: 'clients use what the new GraphQL schema breaks',
+  JobsIncompatible: "workers of two revisions cannot process each other's jobs",
   NotStarted: 'the delivery is about to start',
   Migrating: 'the migration Jobs of the new revision run',
   Deleting: 'the PcfApi is being deleted',
@@ -35,7 +36,7 @@ export const REASONS = {
   CrashLoop: 'pods of the new revision crash repeatedly',
   ImagePullFailed: 'the image cannot be pulled',
   ProgressDeadlineExceeded: 'no more pods became ready for progressDeadline',
-  AnalysisFailed: 'a metric exceeded its failure limit',
+  AnalysisFailed: 'a metric exceeded its failure limit, or a sequential test found a regression',
   AbortRequested: 'the delivery was aborted on request',
   BelowRollbackFloor: 'the schema no longer supports the revision in the spec',
   NameConflict: 'a required object exists and has another owner',
@@ -57,6 +58,7 @@ export const REASONS = {
   ReplicasConflict: 'spec.replicas is set in the manifest and by an autoscaler',
   SigningKeyNotRotated: 'the operator cannot rotate the signing key of tokens',
   WindowInvalid: 'a window, a freeze or an override cannot be evaluated',
+  ApprovalLinksUnavailable: 'the operator has no public URL for approval links',
   RepairLoop: 'another controller reverts each repair of an object',
 } as const satisfies Record<string, string>;
 

@@ -148,9 +148,21 @@ export const pcfApiSpec = z
         fieldPath: '.strategy.canary.mirror',
       },
       {
+        rule: "!has(self.strategy) || !has(self.strategy.canary) || !has(self.strategy.canary.stickiness) || (has(self.traffic) && self.traffic.provider != 'None')",
+        message:
+          'strategy.canary.stickiness needs traffic.provider Istio or GatewayAPI: a Service cannot read cookies',
+        fieldPath: '.strategy.canary.stickiness',
+      },
+      {
         rule: '!has(self.components) || !has(self.components.worker) || !self.components.worker.enabled || has(self.redis)',
         message: 'components.worker needs redis: it stores the job queue',
         fieldPath: '.components.worker',
+      },
+      {
+        rule: '!has(self.strategy) || !has(self.strategy.canary) || !has(self.strategy.canary.analysis) || self.strategy.canary.analysis.metrics.all(m, !has(m.jobFailureRate) && !has(m.jobDuration)) || (has(self.components) && has(self.components.worker) && self.components.worker.enabled && has(self.components.worker.canary) && self.components.worker.canary.enabled)',
+        message:
+          'jobFailureRate and jobDuration need components.worker.canary.enabled: otherwise the new revision has no worker before its promotion',
+        fieldPath: '.strategy.canary.analysis',
       },
       {
         rule: '!has(self.components) || !has(self.components.auth) || !self.components.auth.enabled || has(self.auth)',

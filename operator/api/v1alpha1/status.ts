@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { condition, longText, shortText, time } from './kubernetes.js';
 import { analysisStatus } from './status/analysis.js';
 import { authStatus } from './status/auth.js';
+import { autoscalingStatus } from './status/autoscaling.js';
+import { jobPayloads } from './status/job-payloads.js';
 import { recordedSchemaCheck, schemaCheckStatus } from './status/schema-check.js';
 import { windowsStatus } from './status/windows.js';
 
@@ -32,6 +34,10 @@ const trafficStatus = z.strictObject({
   verified: z
     .boolean()
     .meta({ description: 'Whether the route that was read back equals the route that was written.' }),
+  stickyCookie: shortText.optional().meta({
+    description:
+      'Cookie that keeps each user at one revision. The weight is then the share of the users. Unset: each request is distributed by the weights.',
+  }),
   reason: longText.optional().meta({
     description:
       'Reason why the weights differ, why an aborted revision still has traffic, or why the route is not verified.',
@@ -161,6 +167,14 @@ const revisionStatus = z.strictObject({
   replicas: count('Desired number of pods.'),
   readyReplicas: count('Number of pods that can receive traffic.'),
   weight: percent('Weight of the revision in the route, in percent.'),
+  workers: z
+    .strictObject({
+      replicas: count('Desired number of its workers.'),
+      readyReplicas: count('Number of its workers that are ready.'),
+      share: percent('Share of the ready workers, and so of the jobs, in percent.'),
+    })
+    .optional()
+    .meta({ description: 'Workers of the revision, with `components.worker.canary`.' }),
 });
 
 const failedDelivery = z.strictObject({
@@ -181,6 +195,14 @@ const deliveryProgress = z.strictObject({
   at: time('Time of the last progress.'),
 });
 
+const approvalRecord = z.strictObject({
+  step: count('Step of the strategy, from 0.'),
+  by: shortText.meta({
+    description: 'User that the authenticating proxy named, or the webhook that the link was sent to.',
+  }),
+  at: time('Time of the approval.'),
+});
+
 const deliveryPosition = z.strictObject({
   stable: shortText.optional().meta({ description: 'Revision that was promoted last.' }),
   previous: shortText.optional().meta({ description: 'Revision that was stable before it.' }),
@@ -191,9 +213,24 @@ const deliveryPosition = z.strictObject({
   startedAt: time('Start of the current or last delivery.').optional(),
   firstTrafficAt: time('Time at which its revision first received traffic.').optional(),
   promotedAt: time('Time of the promotion of the stable revision.').optional(),
+  beforeContractAt: time(
+    'Time at which `beforeContract` succeeded for the next contract. It is run again if contract does not start soon after it.',
+  ).optional(),
   strategy: shortText.optional().meta({ description: 'Strategy that `step` refers to.' }),
   step: count('Step of the strategy, from 0.').optional(),
   stepSince: time('Time at which the weight of the step took effect.').optional(),
+  approval: z
+    .strictObject({
+      since: time('Start of the wait. It identifies the wait in approval links.'),
+      linksExpireAt: time('Time at which its approval links expire.').optional(),
+    })
+    .optional()
+    .meta({ description: 'Wait of the step for its manual promotion, if it was announced.' }),
+  approvals: z
+    .array(approvalRecord)
+    .max(64)
+    .optional()
+    .meta({ description: 'Steps that were promoted with approval links.' }),
   floor: percent(
     'Weight that was reached with a previous strategy, in percent. The weight does not fall below it.',
   ).optional(),
@@ -249,6 +286,9 @@ const deliveryPosition = z.strictObject({
         schemaCheck: recordedSchemaCheck.optional().meta({
           description: 'Breaking changes of its GraphQL schema that clients used when it was checked.',
         }),
+        jobs: jobPayloads
+          .optional()
+          .meta({ description: 'Payload versions of the jobs of its image, by queue.', maxProperties: 100 }),
       }),
     )
     .max(MAX_REVISIONS)
@@ -320,8 +360,14 @@ const deliveryRecord = z.strictObject({
   reason: shortText.optional().meta({ description: 'Reason of the abort, in UpperCamelCase.' }),
   by: shortText.optional().meta({
     description:
-      'Field manager that caused the outcome: it changed the spec or requested the abort. pcf-operator: the operator decided.',
+      'Field manager that caused the outcome: it changed the spec or requested the abort. pcf-operator: the operator decided. ' +
+      'After an abort with an approval link, the user that the authenticating proxy named, or the webhook that the link was sent to.',
   }),
+  approvals: z
+    .array(approvalRecord)
+    .max(64)
+    .optional()
+    .meta({ description: 'Steps that were promoted with approval links.' }),
 });
 export type DeliveryRecord = z.infer<typeof deliveryRecord>;
 
@@ -387,6 +433,9 @@ export const pcfApiStatus = z.strictObject({
   }),
   analysis: analysisStatus.optional().meta({ description: 'Analysis of the new revision.' }),
   auth: authStatus.optional().meta({ description: 'Signing keys of tokens, with `auth.rotation.interval`.' }),
+  autoscaling: autoscalingStatus.optional().meta({
+    description: 'Settings of the horizontal autoscaler, with `autoscaling.horizontal.onChange: Rollout`.',
+  }),
   revisions: z
     .array(revisionStatus)
     .max(MAX_REVISIONS)

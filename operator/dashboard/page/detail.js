@@ -10,8 +10,9 @@ export function detailView(detail, canAct) {
     { class: 'detail', 'data-key': `${detail.namespace}/${detail.name}` },
     hero(detail, canAct),
     detail.faults && h('p', { class: 'note warn' }, h('strong', {}, '! To fix: '), detail.faults),
-    detail.windows &&
-      h('p', { class: 'note held' }, h('strong', {}, '‖ Windows: '), detail.windows.join('; ')),
+    detail.windows && windowsView(detail.windows),
+    detail.autoscaling &&
+      h('p', { class: 'note' }, h('strong', {}, 'Autoscaling: '), detail.autoscaling.join('; ')),
     detail.steps && detail.steps.of > 0 && stepsView(detail.steps),
     h(
       'div',
@@ -85,6 +86,13 @@ function hero(detail, canAct) {
   );
 }
 
+/** Without a held step, only measured values are shown. */
+function windowsView(lines) {
+  const isOpen = lines[0].startsWith('Open');
+  const title = h('strong', {}, isOpen ? 'Windows: ' : '‖ Windows: ');
+  return h('p', { class: isOpen ? 'note' : 'note held' }, title, lines.join('; '));
+}
+
 function trafficView({ delivering, traffic, desired = 0, effective = 0, image, updateImage, revisions }) {
   if (!delivering || !updateImage) {
     const [stable] = revisions.filter(({ role }) => role === 'stable');
@@ -143,6 +151,7 @@ function trafficView({ delivering, traffic, desired = 0, effective = 0, image, u
         { class: 'muted' },
         traffic.reason && [h('span', { class: 'warn' }, `! limited: ${traffic.reason}`), ' · '],
         traffic.verified ? '✓ read back from the route' : '… not read back from the route yet',
+        traffic.stickyCookie && ` · sticky users by cookie ${traffic.stickyCookie}`,
       ),
     ),
   );
@@ -191,7 +200,7 @@ function revisionsView({ revisions }) {
   return h('div', { class: 'revisions' }, revisions.map(revisionView));
 }
 
-function revisionView({ name, role, image, replicas, readyReplicas, weight, pods }) {
+function revisionView({ name, role, image, replicas, readyReplicas, weight, workers, pods }) {
   const troubles = [...new Set(pods.map(({ trouble }) => trouble).filter(Boolean))];
   const missing = Math.max(0, replicas - pods.length);
   return h(
@@ -225,8 +234,14 @@ function revisionView({ name, role, image, replicas, readyReplicas, weight, pods
       ),
     ),
     h('span', { class: 'muted' }, `${readyReplicas} of ${replicas} ready`),
+    workers && h('span', { class: 'muted' }, workersText(workers)),
     troubles.map((trouble) => h('p', { class: 'trouble' }, `! ${trouble}`)),
   );
+}
+
+/** Only with a canary of the worker. */
+function workersText({ readyReplicas, replicas, share }) {
+  return `${readyReplicas} of ${replicas} workers ready, ${share} % of the jobs`;
 }
 
 /** WeightChart draws the canvas. */

@@ -1,5 +1,6 @@
 /** Analysis, migration, history, figures, events, pods. */
 import { h } from './dom.js';
+import { intervalView } from './interval.js';
 import { ago, between, now, OUTCOMES, shortImage, span, VERDICTS } from './words.js';
 
 const MARKS = 24;
@@ -19,16 +20,8 @@ export function analysisView({ verdict, message, metrics }) {
 }
 
 function metricView(metric) {
-  const { name, verdict, bound, value, stableValue, message, measurements, failures, inconclusive, errors } =
-    metric;
+  const { name, verdict, bound, value, stableValue, message, sequential, interval } = metric;
   const [sign, tone] = VERDICTS[verdict];
-  const good = Math.max(0, measurements - failures - inconclusive - errors);
-  const marks = [
-    ...Array(good).fill(['✓', 'ok']),
-    ...Array(failures).fill(['✗', 'bad']),
-    ...Array(inconclusive).fill(['?', 'held']),
-    ...Array(errors).fill(['!', 'warn']),
-  ];
   return h(
     'li',
     { 'data-key': name },
@@ -38,16 +31,7 @@ function metricView(metric) {
       h('strong', {}, name),
       h('span', { class: `sign ${tone}` }, `${sign} ${verdict}`),
     ),
-    h(
-      'div',
-      {
-        class: 'marks',
-        role: 'img',
-        'aria-label': `${good} good, ${failures} failed, ${inconclusive} inconclusive, ${errors} errors`,
-      },
-      marks.slice(0, MARKS).map(([mark, of]) => h('i', { class: of }, mark)),
-      marks.length > MARKS && h('span', { class: 'muted' }, `and ${marks.length - MARKS} more`),
-    ),
+    sequential ? intervalView(sequential, interval) : marksView(metric),
     h(
       'p',
       { class: 'muted' },
@@ -59,6 +43,26 @@ function metricView(metric) {
       bound,
     ),
     message && message !== bound && h('p', { class: 'muted small' }, message),
+  );
+}
+
+function marksView({ measurements, failures, inconclusive, errors }) {
+  const good = Math.max(0, measurements - failures - inconclusive - errors);
+  const marks = [
+    ...Array(good).fill(['✓', 'ok']),
+    ...Array(failures).fill(['✗', 'bad']),
+    ...Array(inconclusive).fill(['?', 'held']),
+    ...Array(errors).fill(['!', 'warn']),
+  ];
+  return h(
+    'div',
+    {
+      class: 'marks',
+      role: 'img',
+      'aria-label': `${good} good, ${failures} failed, ${inconclusive} inconclusive, ${errors} errors`,
+    },
+    marks.slice(0, MARKS).map(([mark, of]) => h('i', { class: of }, mark)),
+    marks.length > MARKS && h('span', { class: 'muted' }, `and ${marks.length - MARKS} more`),
   );
 }
 

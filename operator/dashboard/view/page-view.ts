@@ -5,7 +5,10 @@ import type { Pod } from '../../reconciler/pod-state.js';
 import { stagesOf } from '../../reconciler/strategies.js';
 import { type EventView, timeOf } from '../event-view.js';
 import type { WeightPoint } from '../weight-history.js';
+import { authorsOf } from './authors.js';
+import { autoscalingLines } from './autoscaling-lines.js';
 import { figures } from './figures.js';
+import { intervalText } from './interval-text.js';
 import { podLines, roleOf } from './pod-lines.js';
 import { windowLines } from './window-lines.js';
 
@@ -63,12 +66,13 @@ export function detail({ api, pods, events, weights: history }: Seen) {
       (pod) => pod.component !== 'api' || !status.revisions?.some(({ name }) => name === pod.revision),
     ),
     steps: steps(api),
-    analysis: status.analysis,
+    analysis: analysis(status),
     migration: status.migration,
     failed: status.failed,
     windows: windowLines(status.windows),
+    autoscaling: autoscalingLines(status.autoscaling),
     faults: status.conditions?.find(({ type, status: is }) => type === 'Degraded' && is === 'True')?.message,
-    history: status.history ?? [],
+    history: (status.history ?? []).map((record) => ({ ...record, by: authorsOf(record) })),
     figures: figures(status.history ?? []),
     events: [...events]
       .sort((a, b) => timeOf(b).localeCompare(timeOf(a)))
@@ -88,6 +92,14 @@ export function detail({ api, pods, events, weights: history }: Seen) {
 function waitingFor({ conditions = [] }: PcfApiStatus): string {
   const ready = conditions.find(({ type }) => type === 'Ready');
   return ready?.message ?? 'the operator has not reconciled it yet';
+}
+
+function analysis({ analysis: seen }: PcfApiStatus) {
+  if (!seen) return undefined;
+  const metrics = seen.metrics.map((metric) =>
+    metric.sequential ? { ...metric, interval: intervalText(metric.sequential) } : metric,
+  );
+  return { ...seen, metrics };
 }
 
 /** Only during a delivery, or if an aborted revision still receives traffic. */

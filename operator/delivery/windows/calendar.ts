@@ -9,6 +9,8 @@ export interface WindowSet extends Windows {
   source: string;
   /** Whether the override of a PcfApi applies. */
   allowOverride: boolean;
+  /** What opens it, for a freeze by a measured value: the object of "waiting for". */
+  opensWhen?: string;
 }
 
 /** State at a time. Times are in milliseconds since the epoch. */

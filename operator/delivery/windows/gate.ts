@@ -14,6 +14,8 @@ import {
 /** An override of a PcfApi that is in effect. */
 export interface Override {
   reason: string;
+  /** In milliseconds since the epoch; undefined: it has started. */
+  from?: number;
   /** In milliseconds since the epoch. */
   until: number;
   /** Field manager that set it. */
@@ -42,14 +44,15 @@ export interface Gate {
 const MAX_WAIT_MS = 60_000;
 
 export function gateAt(sets: readonly WindowSet[], override: Override | undefined, now: number): Gate {
-  const isOverridden = override !== undefined && override.until > now;
+  const isPending = override?.from !== undefined && override.from > now;
+  const isOverridden = override !== undefined && !isPending && override.until > now;
   const effective = isOverridden ? sets.filter(({ allowOverride }) => !allowOverride) : sets;
   const steps = stepsAt(effective, now);
   const held: Gate['held'] = {};
   for (const [step, { waitingFor }] of steps) if (waitingFor) held[step] = waitingFor;
   const state = stateOf(sets, now);
   const changes = [...steps.values()].flatMap(({ changesAt }) => changesAt ?? []);
-  const end = isOverridden ? [override.until] : [];
+  const end = isOverridden ? [override.until] : isPending ? [override.from!] : [];
   const holds = GATED_STEPS.filter((step) => held[step]);
   return {
     held,
@@ -101,6 +104,8 @@ function waitingFor({ closed }: State, opensAt: number | undefined): string {
   const sources = closed
     .map(({ set, reason }) => (reason ? `${set.source}: ${reason}` : set.source))
     .join('; ');
+  const conditions = closed.flatMap(({ set }) => set.opensWhen ?? []);
+  if (conditions.length > 0) return `${conditions.join(' and ')} (${sources})`;
   if (opensAt !== undefined) return `the window that opens at ${dateText(opensAt)} (${sources})`;
   return `a change of ${closed.map(({ set }) => set.source).join(' or ')}, because no opening was found (${sources})`;
 }

@@ -1,8 +1,12 @@
-/** The override of windows by annotations of a PcfApi, with a reason and an end. Pure. */
+/** The override of windows by annotations of a PcfApi, with a reason, a start and an end. Pure. */
 import { GROUP } from '../../api/v1alpha1/pcfapi.js';
 
-/** Annotations of the override: RFC 3339 time of its end, and its reason. */
+/**
+ * Annotations of the override: RFC 3339 times of its start and its end, and its reason. With the start, an override that
+ * is too long stays invalid: it does not take effect once the rest of it is short enough.
+ */
 export const OVERRIDE_ANNOTATIONS = {
+  from: `${GROUP}/window-override-from`,
   until: `${GROUP}/window-override-until`,
   reason: `${GROUP}/window-override-reason`,
 } as const;
@@ -10,34 +14,51 @@ export const OVERRIDE_ANNOTATIONS = {
 /** Maximum duration. An override that does not end would disable the windows silently. */
 export const MAX_OVERRIDE_MS = 7 * 24 * 3_600_000;
 
+/** Clocks of clients can be ahead of the operator's: an override that starts within this time has started. */
+const CLOCK_SKEW_MS = 60_000;
+
 export interface RequestedOverride {
+  /** In milliseconds since the epoch. */
+  from: number;
   until: number;
   reason: string;
 }
 
-/** The requested override, which may have ended; a problem, if it is ignored; undefined if there is none. */
+/**
+ * The requested override, which may not have started or may have ended; a problem, if it is ignored; undefined if there
+ * is none. The result does not depend on the time.
+ */
 export function requestedOverride(
   annotations: Record<string, string> = {},
-  now: number,
 ): RequestedOverride | { problem: string } | undefined {
-  const { [OVERRIDE_ANNOTATIONS.until]: end, [OVERRIDE_ANNOTATIONS.reason]: text } = annotations;
-  if (end === undefined && text === undefined) return undefined;
+  const {
+    [OVERRIDE_ANNOTATIONS.from]: start,
+    [OVERRIDE_ANNOTATIONS.until]: end,
+    [OVERRIDE_ANNOTATIONS.reason]: text,
+  } = annotations;
+  if (start === undefined && end === undefined && text === undefined) return undefined;
   const reason = text?.trim();
   if (!reason) return { problem: ignored(`annotation ${OVERRIDE_ANNOTATIONS.reason} is missing or empty`) };
-  const until = RFC_3339.test(end ?? '') ? Date.parse(end!) : Number.NaN;
-  if (Number.isNaN(until))
-    return {
-      problem: ignored(
-        `annotation ${OVERRIDE_ANNOTATIONS.until} must be a time such as 2026-12-24T18:00:00Z`,
-      ),
-    };
-  if (until - now > MAX_OVERRIDE_MS)
-    return { problem: ignored(`it must end within 7 days, and ${OVERRIDE_ANNOTATIONS.until} is ${end}`) };
-  return { until, reason: reason.slice(0, 1_024) };
+  const [from, until] = [timeOf(start), timeOf(end)];
+  for (const [time, annotation] of [
+    [from, OVERRIDE_ANNOTATIONS.from],
+    [until, OVERRIDE_ANNOTATIONS.until],
+  ] as const) {
+    if (Number.isNaN(time))
+      return { problem: ignored(`annotation ${annotation} must be a time such as 2026-12-24T18:00:00Z`) };
+  }
+  if (until <= from) return { problem: ignored(`its end ${end} is not after its start ${start}`) };
+  if (until - from > MAX_OVERRIDE_MS)
+    return { problem: ignored(`it must not be longer than 7 days, and lasts from ${start} to ${end}`) };
+  return { from: from - CLOCK_SKEW_MS, until, reason: reason.slice(0, 1_024) };
+}
+
+function timeOf(text = ''): number {
+  return RFC_3339.test(text) ? Date.parse(text) : Number.NaN;
 }
 
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
 
 function ignored(why: string): string {
-  return `the window override is ignored: ${why}; set both with: kubectl pcf window override`;
+  return `the window override is ignored: ${why}; set all three with: kubectl pcf window override`;
 }

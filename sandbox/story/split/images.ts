@@ -32,4 +32,6 @@ export const SPLIT_MIGRATIONS = {
 /** A query of both versions. Without `totalCount`, which would count all rows each time. */
 export const READ = 'query Repositories { services(first: 5) { edges { node { id name repository } } } }';
 export const WRITE =
-  'mutation Add($name: String!, $repository: String!) { createService(input: { name: $name, repository: $repository }) { name repository } }';
+  'mutation Add($name: String!, $repository: String!) { createService(input: { name: $name, repository: $repository }) { id name repository } }';
+export const MOVE =
+  'mutation Move($id: ID!, $repository: String) { updateService(input: { id: $id, repository: $repository }) { repository } }';

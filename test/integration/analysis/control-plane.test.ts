@@ -353,14 +353,18 @@ describe('analysis on a real control plane', () => {
       [
         'a metric without a source',
         withMetric({ min: 1 }),
-        /exactly one of successRate, latency, query, webhook and job/,
+        /exactly one of successRate, latency, burnRate, jobFailureRate, jobDuration, query, webhook and job/,
       ],
       [
         'a metric with two sources',
         withMetric({ query: 'a', job: {}, min: 1 }),
         /exactly one of successRate/,
       ],
-      ['a metric without a bound', withMetric({ query: 'a' }), /give a bound: min, max or compareWithStable/],
+      [
+        'a metric without a bound',
+        withMetric({ query: 'a' }),
+        /give a bound: min, max, compareWithStable or sequential/,
+      ],
       ['a percentage for a rate', withMetric({ successRate: {}, min: 99 }), /99 % is 0\.99/],
       ['an empty range', withMetric({ query: 'a', min: 2, max: 1 }), /min must not be more than max/],
       ['a bound for a Job', withMetric({ job: {}, max: 1 }), /a Job has no value/],

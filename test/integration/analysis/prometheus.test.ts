@@ -45,7 +45,13 @@ describe('PrometheusProvider with a real Prometheus', () => {
   const isScraped = async (name: string) =>
     (await prometheus.values(`pcf_api_build_info{pcf_dev_revision="${name}"}`)).length > 0;
 
-  async function measure(metric: Record<string, unknown>, canary: string, stable?: string, target = {}) {
+  async function measure(
+    metric: Record<string, unknown>,
+    canary: string,
+    stable?: string,
+    target = {},
+    countFrom?: number,
+  ) {
     const analysis = analysisSchema.parse({
       prometheus: { url: prometheus.url, ...target },
       metrics: [{ name: 'm', ...metric }],
@@ -58,7 +64,7 @@ describe('PrometheusProvider with a real Prometheus', () => {
     const at = Date.now();
     const due = { name: 'm', since: new Date(at).toISOString(), number: 0 };
     const provider = new PrometheusProvider(secretsFrom(secrets));
-    const request = { api: pcfApi(), analysis, subject, metric: planned, due, at };
+    const request = { api: pcfApi(), analysis, subject, metric: planned, due, at, countFrom };
     return evaluate(planned.spec, await provider.measure(request, new AbortController().signal));
   }
 
@@ -76,7 +82,7 @@ describe('PrometheusProvider with a real Prometheus', () => {
     assert.ok(found.p50 > 0.005 && found.p50 <= 0.025, String(found.p50));
     assert.ok(found.p99 > 0.5 && found.p99 <= 1, String(found.p99));
     const unknown = await figuresOf(server, pcfApi(), 'api-unknown', 60);
-    assert.deepEqual(unknown, { requests: 0 });
+    assert.deepEqual(unknown, { requests: 0, windowSeconds: 60 });
   });
 
   describe('success rate', () => {
@@ -173,6 +179,46 @@ describe('PrometheusProvider with a real Prometheus', () => {
     });
   });
 
+  describe('jobs of the workers', () => {
+    it('fail the canary by the rate of failed attempts, compared with the stable revision', async () => {
+      const stable = await revision((it) => {
+        it.jobs(99);
+        it.jobs(1, 'webhook-delivery', { failed: true });
+      });
+      const canary = await revision((it) => {
+        it.jobs(40);
+        it.jobs(10, 'webhook-delivery', { failed: true });
+        it.jobs(50, 'retention');
+      });
+      const metric = { jobFailureRate: {}, compareWithStable: { absolute: 0.02 } };
+      const measured = await measure(metric, canary.name, stable.name);
+      assert.deepEqual([measured.outcome, measured.value, measured.stableValue], ['Failure', '0.1', '0.01']);
+      assert.deepEqual(await measure({ jobFailureRate: { perQueue: true }, max: 0.15 }, canary.name), {
+        outcome: 'Failure',
+        value: '0.2',
+        detail: 'webhook-delivery 0.2 is more than 0.15',
+      });
+      const one = { jobFailureRate: { queue: 'retention' }, max: 0 };
+      assert.equal((await measure(one, canary.name)).outcome, 'Success');
+    });
+
+    it('are measured by their duration, and are inconclusive below minJobs', async () => {
+      const { name } = await revision((it) => {
+        it.jobs(90, 'webhook-delivery', { seconds: 0.02 });
+        it.jobs(10, 'webhook-delivery', { seconds: 4 });
+      });
+      const slow = await measure({ jobDuration: { percentile: 99 }, max: 1 }, name);
+      assert.equal(slow.outcome, 'Failure');
+      assert.ok(Number(slow.value) > 1 && Number(slow.value) <= 5, slow.value);
+      assert.equal((await measure({ jobDuration: { percentile: 50 }, max: 1 }, name)).outcome, 'Success');
+      const few = { jobDuration: { minJobs: 101, queue: 'webhook-delivery' }, max: 1 };
+      assert.deepEqual(await measure(few, name), {
+        outcome: 'Inconclusive',
+        detail: 'no data, or fewer than 101 attempts at jobs of webhook-delivery in 2m',
+      });
+    });
+  });
+
   describe('latency', () => {
     it('reads the percentile from the histogram, and per operation with perOperation', async () => {
       const { name } = await revision((it) => {
@@ -194,6 +240,96 @@ describe('PrometheusProvider with a real Prometheus', () => {
       const metric = { latency: { percentile: 90 }, compareWithStable: { relative: 50 } };
       assert.equal((await measure(metric, canary.name, stable.name)).outcome, 'Failure');
       assert.equal((await measure(metric, stable.name, canary.name)).outcome, 'Success');
+    });
+  });
+
+  describe('sequential test', () => {
+    /** Waits until the canary and the stable revision have these counts since the start of the step. */
+    async function counted(
+      metric: Record<string, unknown>,
+      [canary, stable]: [string, string],
+      since: number,
+      expected: [number, number],
+    ) {
+      let result: Awaited<ReturnType<typeof measure>> | undefined;
+      await eventually(`${expected} requests are counted`, async () => {
+        result = await measure({ sequential: {}, ...metric }, canary, stable, {}, since);
+        const { requests, stableRequests } = result.sequential ?? {};
+        return requests === expected[0] && stableRequests === expected[1];
+      });
+      return result!;
+    }
+
+    it('counts the requests since the start of the step, without extrapolation, and decides', async () => {
+      const stable = await revision((it) => {
+        it.requests(9_000);
+        it.requests(9, 'Deployments', { failed: true });
+      });
+      const since = Date.now();
+      const [equal, worse] = [await revision((it) => it.requests(1_500)), await revision(() => {})];
+      worse.scraped.requests(600);
+      worse.scraped.requests(12, 'Deployments', { failed: true });
+      stable.scraped.requests(4_000);
+      stable.scraped.requests(4, 'Incidents', { failed: true });
+      const rate = { successRate: {} };
+      const good = await counted(rate, [equal.name, stable.name], since, [1_500, 4_004]);
+      assert.equal(good.outcome, 'Success', good.detail);
+      const bad = await counted(rate, [worse.name, stable.name], since, [612, 4_004]);
+      assert.equal(bad.outcome, 'Failure', bad.detail);
+      assert.equal(bad.value, '0.9804');
+      assert.ok(bad.sequential!.lower > 0 && bad.sequential!.estimate < 0.02);
+    });
+
+    it('counts from 0 after a restart of the process, and nothing of a revision without samples', async () => {
+      const stable = await revision((it) => it.requests(5_000));
+      const canary = await revision((it) => it.requests(700));
+      const since = Date.now();
+      stable.scraped.requests(2_000);
+      canary.scraped.requests(20);
+      await counted({ successRate: {} }, [canary.name, stable.name], since, [20, 2_000]);
+      const restarted = new ScrapedRevision(canary.name);
+      restarted.requests(300);
+      api.expose(canary.name, restarted);
+      await counted({ successRate: {} }, [canary.name, stable.name], since, [300, 2_000]);
+      const none = await measure({ successRate: {}, sequential: {} }, canary.name, 'api-gone', {}, since);
+      assert.equal(none.outcome, 'Inconclusive');
+      assert.match(none.detail!, /^Prometheus has no requests of the stable revision/);
+      const later = Date.now() + 60_000;
+      const early = await measure({ successRate: {}, sequential: {} }, canary.name, stable.name, {}, later);
+      assert.match(early.detail!, /^requests are counted from 2\S+ on$/);
+    });
+
+    it('finds a slower operation in the histogram, with perOperation', async () => {
+      const work = (it: ScrapedRevision, seconds: number) => {
+        it.requests(2_000, 'Fast');
+        it.requests(480, 'Report', { seconds: 0.07 });
+        it.requests(20, 'Report', { seconds });
+      };
+      const stable = await revision((it) => work(it, 0.09));
+      const since = Date.now();
+      work(stable.scraped, 0.09);
+      const canary = await revision((it) => work(it, 0.12));
+      const latency = { latency: { perOperation: true } };
+      const slow = await counted(latency, [canary.name, stable.name], since, [500, 500]);
+      assert.equal(slow.outcome, 'Failure', slow.detail);
+      assert.deepEqual([slow.sequential!.operation, slow.sequential!.boundary], ['Report', 0.1]);
+    });
+  });
+
+  describe('burn rate', () => {
+    it('is the share of errors relative to the error budget, in both windows', async () => {
+      const { name } = await revision((it) => {
+        it.requests(980);
+        it.requests(20, 'Deployments', { failed: true });
+      });
+      const burned = (objective: number) => measure({ burnRate: { objective } }, name);
+      const fast = await burned(0.999);
+      assert.deepEqual([fast.outcome, fast.value], ['Failure', '20']);
+      assert.equal((await burned(0.99)).value, '2');
+      assert.deepEqual(await measure({ burnRate: { objective: 0.99 } }, 'api-unknown'), {
+        outcome: 'Inconclusive',
+        detail: 'no data, or fewer than 10 requests in 5m',
+      });
     });
   });
 

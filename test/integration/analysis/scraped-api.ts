@@ -1,6 +1,7 @@
 /** Revisions of the API as Prometheus scrapes them: the API's own metrics, with the labels that a ServiceMonitor adds. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type JobMetrics, jobMetrics } from '../../../api-server/jobs/job-metrics.js';
 import { createMetrics, type Metrics } from '../../../api-server/observability/metrics/metrics.js';
 
 export const NAMESPACE = 'platform';
@@ -8,6 +9,7 @@ export const NAMESPACE = 'platform';
 /** Records operations in the API's own metrics. */
 export class ScrapedRevision {
   readonly metrics: Metrics;
+  private readonly jobMetrics: JobMetrics;
 
   constructor(revision: string) {
     const nothing = { databaseReady: () => true, redisReady: () => true };
@@ -16,6 +18,12 @@ export class ScrapedRevision {
       pool: () => ({ total: 0, idle: 0, waiting: 0, max: 0 }),
     };
     this.metrics = createMetrics(sources);
+    this.jobMetrics = jobMetrics(this.metrics.registry);
+  }
+
+  jobs(count: number, queue = 'webhook-delivery', { failed = false, seconds = 0.2 } = {}): void {
+    const labels = { queue, outcome: failed ? ('error' as const) : ('ok' as const) };
+    for (let i = 0; i < count; i++) this.jobMetrics.jobDone(labels, seconds);
   }
 
   requests(count: number, operation = 'Deployments', { failed = false, seconds = 0.02 } = {}): void {

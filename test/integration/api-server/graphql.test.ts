@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ENV } from '../../../contract/image.js';
+import { ENV, EXIT } from '../../../contract/image.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
 import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
@@ -133,6 +133,11 @@ describe('api-server GraphQL', () => {
       0,
       'no client uses it',
     );
+    const invalid = await check(() => 'type Query {');
+    assert.equal(invalid.code, EXIT.usage);
+    assert.match(invalid.stderr, /changed\.graphql is not a GraphQL schema in SDL: Syntax Error/);
+    const directory = await runRole(['schema', 'check', '--schema', folder], env);
+    assert.equal(directory.code, EXIT.usage, directory.stderr);
     rmSync(folder, { recursive: true });
 
     const { stdout } = await runRole(['migrate', 'up', '--phase', 'expand', '--json'], {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
@@ -164,6 +165,48 @@ describe('api-server jobs', () => {
     setTimeout(finish, 200);
     await closed;
     assert.deepEqual(events, ['start 1', 'end 1']);
+  });
+
+  it('closes within seconds after Redis has terminated, when the active job has finished', async () => {
+    const lost = (await startRedis())!;
+    const log = pino({ level: 'silent' });
+    const client = createRedis({ redis: { ...settings.redis, url: lost.url } }, log, 'waiting')!;
+    const metrics = jobMetrics(new Registry());
+    const runner = new JobRunner({ redis: client, settings: settings.worker, metrics, log });
+    const events: string[] = [];
+    const handle = async () => {
+      events.push('start');
+      await sleep(300);
+      events.push('end');
+    };
+    runner.add({ name: 'busy', handle });
+    runner.add({ name: 'idle', handle });
+    runner.start();
+    await runner.enqueue('busy', {});
+    await eventually('the job is running', () => events.length === 1);
+    await lost.stop();
+    const startedAt = performance.now();
+    await runner.close(30_000);
+    assert.deepEqual(events, ['start', 'end']);
+    assert.ok(performance.now() - startedAt < 10_000);
+    client.disconnect();
+  });
+
+  it('the worker terminates within seconds after SIGTERM without Redis', async () => {
+    const lost = (await startRedis())!;
+    const env = { PCF_API__DATABASE__URL: await migratedDatabase(), PCF_API__REDIS__URL: lost.url };
+    const worker = await ApiProcess.start(env, undefined, 'worker');
+    try {
+      await worker.waitForReady();
+      await lost.stop();
+      const startedAt = performance.now();
+      worker.signal('SIGTERM');
+      const { code } = await worker.ended;
+      assert.equal(code, 0);
+      assert.ok(performance.now() - startedAt < 15_000);
+    } finally {
+      await worker.kill();
+    }
   });
 
   it('runs every job after connections to Redis were lost', async () => {

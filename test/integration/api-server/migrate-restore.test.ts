@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict';
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { rmSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import pg from 'pg';
-import { pino } from 'pino';
 import type { QueryRunner } from 'typeorm';
-import { loadSettings } from '../../../api-server/config/load.js';
-import {
-  type KnownMigration,
-  knownMigrations,
-} from '../../../api-server/migrations/engine/known-migrations.js';
-import { migrateUp, migrationPlan } from '../../../api-server/migrations/engine/runner.js';
+import type { KnownMigration } from '../../../api-server/migrations/engine/known-migrations.js';
+import { migrationPlan } from '../../../api-server/migrations/engine/runner.js';
 import { migratePurge, migrateRestore } from '../../../api-server/migrations/reversible/restore.js';
 import { type Catalog, readCatalog } from '../../../api-server/migrations/verify/catalog.js';
 import {
@@ -22,56 +15,20 @@ import {
   migrationReportSchema,
 } from '../../../contract/image.js';
 import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
-import { makeImage, migrationFile, runRole } from './api-process.js';
+import { migrationFile, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
+import {
+  expandDatabase,
+  log,
+  migrationsOf,
+  restorableImage,
+  runUp,
+  SPLIT,
+  settingsOf,
+  TABLE,
+} from './restore-under-test.js';
 
 const HOOK = pathToFileURL(join(import.meta.dirname, '../../support/programs/kill-at-statement.js')).href;
-const WINDOW = { PCF_API__MIGRATIONS__CONTRACT_WINDOW: '1h' };
-const SPLIT = 'DropColumns1795380000003';
-const TABLE = 'DropTable1795380000004';
-/**
- * Version 1 has `owner` and `repository`, "url#branch", and the table `notes`. Version 2 renames `owner` to `team`,
- * splits `repository`, and needs no `notes`.
- */
-const EXPAND = [
-  'ALTER TABLE services ADD COLUMN team text, ADD COLUMN url text, ADD COLUMN branch text',
-  'CREATE TABLE notes (id int PRIMARY KEY, note text)',
-  'CREATE VIEW note_texts AS SELECT note FROM notes',
-  `CREATE FUNCTION services_sync() RETURNS trigger LANGUAGE plpgsql AS $$
-   BEGIN
-     IF TG_OP = 'INSERT' THEN
-       IF NEW.repository IS NULL THEN NEW.repository := NEW.url || '#' || NEW.branch;
-       ELSE NEW.url := split_part(NEW.repository, '#', 1); NEW.branch := split_part(NEW.repository, '#', 2); END IF;
-       NEW.owner := coalesce(NEW.owner, NEW.team); NEW.team := coalesce(NEW.team, NEW.owner);
-     ELSIF NEW.repository IS DISTINCT FROM OLD.repository THEN
-       NEW.url := split_part(NEW.repository, '#', 1); NEW.branch := split_part(NEW.repository, '#', 2);
-     ELSIF (NEW.url, NEW.branch) IS DISTINCT FROM (OLD.url, OLD.branch) THEN
-       NEW.repository := NEW.url || '#' || NEW.branch;
-     END IF;
-     RETURN NEW;
-   END $$`,
-  'CREATE TRIGGER services_sync BEFORE INSERT OR UPDATE ON services FOR EACH ROW EXECUTE FUNCTION services_sync()',
-];
-const MIGRATIONS = {
-  '1795380000001-expand.js': migrationFile('Expand1795380000001', EXPAND),
-  '1795380000002-fill.js': `export class Fill1795380000002 {
-    backfill = { table: 'services', key: 'id', set: 'team = owner', where: 'team IS NULL AND owner IS NOT NULL' };
-    async up() {}
-  }\nFill1795380000002.phase = 'backfill';\n`,
-  '1795380000003-drop-columns.js': `export class ${SPLIT} {
-    restore = { services: { repository: "url || '#' || branch" } };
-    async up(runner) {
-      await runner.query('DROP TRIGGER services_sync ON services');
-      await runner.query('DROP FUNCTION services_sync');
-      await runner.query('ALTER TABLE services DROP COLUMN owner, DROP COLUMN repository');
-    }
-  }\n${SPLIT}.phase = 'contract';\n`,
-  '1795380000004-drop-table.js': migrationFile(
-    TABLE,
-    ['DROP VIEW note_texts', 'DROP TABLE notes'],
-    'contract',
-  ),
-};
 /** Columns, tables, views, routines and triggers of version 1 that contract drops. */
 const STATE = `SELECT
   (SELECT array_agg(attname::text ORDER BY attname) FROM pg_attribute WHERE attrelid = 'services'::regclass AND attnum > 0
@@ -99,63 +56,23 @@ const HIDDEN = {
   contracts: 2,
 };
 
-interface Loss {
-  at: number;
-  sent: number;
-}
-const losses = new AsyncLocalStorage<Loss>();
-
-/** Runs `run`, and closes its connections directly after its n-th statement. The server sees the same after SIGKILL. */
-async function withConnectionLoss<T>(at: number, run: () => Promise<T>): Promise<T> {
-  return losses.run({ at, sent: 0 }, run);
-}
-
-type Send = (this: pg.Client, ...args: unknown[]) => unknown;
-const prototype = pg.Client.prototype as unknown as { query: Send };
-const send = prototype.query;
-
-function countStatements(this: pg.Client, ...args: unknown[]): unknown {
-  const result = send.apply(this, args);
-  const loss = losses.getStore();
-  const [first] = args as [string | { text?: string }];
-  const sql = typeof first === 'string' ? first : (first?.text ?? '');
-  if (!loss || sql.includes('pg_blocking_pids')) return result; // a periodic statement of another connection
-  loss.sent += 1;
-  const { stream } = (this as unknown as { connection: { stream: Socket } }).connection;
-  if (loss.sent >= loss.at) setImmediate(() => stream.destroy()); // the statement is written by then
-  return result;
-}
-
 describe('api-server migrate: restore after contract', () => {
   let postgres: TestPostgres;
   let image: string;
   let known: KnownMigration[];
   let expanded: string;
-  const log = pino({ level: 'silent' });
   const never = new Promise<never>(() => {});
   const images: string[] = [];
 
   before(async () => {
-    prototype.query = countStatements;
     postgres = await sharedPostgres();
-    image = makeImage(MIGRATIONS);
+    image = restorableImage();
     images.push(image);
-    known = await knownMigrations(pathToFileURL(`${image}/dist/api-server/migrations/versions/`));
+    known = await migrationsOf(image);
     expanded = await migratedDatabase();
-    await postgres.query(
-      `INSERT INTO services (id, name, owner, repository)
-       SELECT gen_random_uuid(), 's' || n, 'team ' || n, 'url ' || n || '#b' || n || '#' || n FROM generate_series(1, 50) n`,
-      expanded,
-    );
-    await up(expanded, ['expand', 'backfill']);
-    await postgres.query(
-      "UPDATE services SET url = split_part(repository, '#', 1), branch = split_part(repository, '#', 2)",
-      expanded,
-    );
-    await postgres.query("INSERT INTO notes VALUES (1, 'kept')", expanded);
+    await expandDatabase(postgres, expanded, known);
   });
   after(() => {
-    prototype.query = send;
     for (const folder of images) rmSync(folder, { recursive: true, force: true });
   });
 
@@ -401,6 +318,21 @@ describe('api-server migrate: restore after contract', () => {
     assert.deepEqual(left, { count: 0 });
   });
 
+  it('does not hide a published column, which subscribers would not find, unless the publication has a list of columns without it', async () => {
+    const url = await copyOf(expanded);
+    const planned = async () =>
+      (await migrationPlan(await settingsOf(url), known, log, ['contract'])).report.irreversible;
+    for (const published of ['ALL TABLES', 'TABLE services', 'TABLES IN SCHEMA public']) {
+      await postgres.query(`CREATE PUBLICATION feed FOR ${published}`, url);
+      const [{ migration, reason } = { migration: '', reason: '' }] = (await planned()) ?? [];
+      assert.equal(migration, SPLIT, published);
+      assert.match(reason, /column public\.services\.owner is published by feed: subscribers/);
+      await postgres.query('DROP PUBLICATION feed', url);
+    }
+    await postgres.query('CREATE PUBLICATION feed FOR TABLE services (id, team, url, branch)', url);
+    assert.equal(await planned(), undefined);
+  });
+
   it('refuses a restore if a newer object has the name of a hidden one, and changes nothing', async () => {
     const url = await copyOf(expanded);
     await up(url, ['contract']);
@@ -429,7 +361,7 @@ describe('api-server migrate: restore after contract', () => {
         'contract',
       ),
     });
-    const refused = await runUp(url, ['contract'], later);
+    const refused = await runUp(url, later, ['contract']);
     assert.equal(refused.outcome, 'refused');
     assert.match(
       refused.error ?? '',
@@ -499,48 +431,6 @@ describe('api-server migrate: restore after contract', () => {
     assert.deepEqual(await stateOf(url), OLD_SCHEMA);
   });
 
-  for (const { command, from, expected, run } of [
-    {
-      command: 'up --phase contract',
-      from: 'expanded',
-      expected: HIDDEN,
-      run: (url: string) => runUp(url, ['contract']),
-    },
-    { command: 'restore', from: 'contracted', expected: OLD_SCHEMA, run: (url: string) => restore(url) },
-    { command: 'purge --now', from: 'contracted', expected: PURGED, run: (url: string) => purge(url, true) },
-  ]) {
-    it(`migrate ${command}: after a connection loss at any statement, the next run completes with the same schema and rows`, async () => {
-      const template = await copyOf(expanded);
-      if (from === 'contracted') await up(template, ['contract']);
-      const rows = await rowsOf(template);
-      let statement = 0;
-      let isComplete = false;
-      const states = new Set<unknown>();
-      const loseConnections = async () => {
-        while (!isComplete) {
-          statement += 1;
-          const at = statement;
-          const url = await copyOf(template, `k${at}`);
-          const lost = await withConnectionLoss(at, () => run(url));
-          if (lost.error === undefined) isComplete = true;
-          else assert.match(lost.error, /terminated/, `statement ${at}`);
-          states.add((await stateOf(url)).schemas);
-          const report = await run(url);
-          assert.equal(report.error, undefined, `after statement ${at}`);
-          assert.deepEqual(await stateOf(url), expected, `after statement ${at}`);
-          assert.deepEqual(await rowsOf(url), rows, `after statement ${at}`);
-        }
-      };
-      await Promise.all([1, 2, 3, 4].map(loseConnections));
-      assert.ok(statement > 20, `only ${statement} statements`);
-      assert.deepEqual(
-        [...states].sort(),
-        [0, 1, 2],
-        'connections were lost before, between and after the migrations',
-      );
-    });
-  }
-
   it('a restore that is killed by SIGKILL between COMMIT and its report has nothing to do in the next run', async () => {
     const url = await copyOf(expanded);
     await up(url, ['contract']);
@@ -573,24 +463,15 @@ describe('api-server migrate: restore after contract', () => {
   }
 
   async function imageOf(migrations: Record<string, string>): Promise<KnownMigration[]> {
-    const folder = makeImage({ ...MIGRATIONS, ...migrations });
+    const folder = restorableImage(migrations);
     images.push(folder);
-    return knownMigrations(pathToFileURL(`${folder}/dist/api-server/migrations/versions/`));
-  }
-
-  function settingsOf(url: string) {
-    return loadSettings({ PCF_API__DATABASE__URL: url, ...WINDOW });
+    return migrationsOf(folder);
   }
 
   async function up(url: string, phases: MigrationPhase[], migrations = known): Promise<MigrationReport> {
-    const report = await runUp(url, phases, migrations);
+    const report = await runUp(url, migrations, phases);
     assert.equal(report.error, undefined);
     return report;
-  }
-
-  async function runUp(url: string, phases: MigrationPhase[], migrations = known): Promise<MigrationReport> {
-    const { report } = await migrateUp(await settingsOf(url), migrations, log, never, phases);
-    return migrationReportSchema.parse(report);
   }
 
   async function restore(url: string, names: string[] = [], migrations = known): Promise<MigrationReport> {
@@ -613,9 +494,5 @@ describe('api-server migrate: restore after contract', () => {
     await client.connect();
     const query = async (sql: string, values?: unknown[]) => (await client.query(sql, values)).rows;
     return readCatalog({ query } as unknown as QueryRunner, 'public').finally(() => client.end());
-  }
-
-  function rowsOf(url: string): Promise<unknown[]> {
-    return postgres.query('SELECT id, name, team, url, branch FROM services ORDER BY id', url);
   }
 });

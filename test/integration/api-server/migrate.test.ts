@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { JOB_PAYLOADS } from '../../../api-server/jobs/payload-versions.js';
 import { knownMigrations } from '../../../api-server/migrations/engine/known-migrations.js';
 import {
   EXIT,
@@ -63,6 +64,7 @@ describe('api-server migrate', () => {
       pending: [],
       backfills: [],
       contracts: [],
+      jobs: JOB_PAYLOADS,
       phases: ['expand', 'backfill'],
     });
     assert.ok(durationMs > 0);
@@ -149,6 +151,13 @@ describe('api-server migrate', () => {
     assert.equal(ended.code, EXIT.tempFail);
     assert.match(reportOf(ended).error ?? '', /ECONNREFUSED/);
     assert.doesNotMatch(ended.stdout + ended.stderr + ended.terminationMessage, /hush/);
+    const baseline = ['migrate', 'baseline', 'CreateServices1795370000001'];
+    for (const command of [['schema', 'check'], baseline]) {
+      const other = await runRole(command, { PCF_API__DATABASE__URL: unreachable, ...wait });
+      assert.deepEqual([other.code, other.stdout], [EXIT.tempFail, ''], command.join(' '));
+      assert.match(other.terminationMessage, /ECONNREFUSED/);
+      assert.doesNotMatch(other.stderr + other.terminationMessage, /hush/);
+    }
   });
 
   it('a wrong password is a temporary failure, because the Secret can change', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { PcfApiKind } from '../../../operator/resources/kinds.js';
+import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
+import { HorizontalPodAutoscalerKind, PcfApiKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import { line } from '../../support/cluster/audit-log.js';
 import { type AuditedCluster, sharedAuditedCluster } from '../../support/cluster/audited-cluster.js';
@@ -151,5 +152,33 @@ describe('kubectl', () => {
     const { out, problems } = await kubectlPcf(cluster.sandbox, ['undo', 'api', '-n', namespace]);
     assert.match(out, /rolls back to revision 1, \S+:1\.0\.0\n$/, problems);
     await awaitReady((stable) => stable === first);
+  });
+
+  it('pcf undo restores the settings of the autoscaler, which change with a promotion', async () => {
+    const namespace = await cluster.namespace('by-scaling');
+    const settings = (maxReplicas: number) => ({
+      replicas: null,
+      autoscaling: { horizontal: { onChange: 'Rollout', minReplicas: 1, maxReplicas } },
+    });
+    const watch = await cluster.create(namespace, { ...settings(4), strategy: { type: 'BlueGreen' } });
+    await cluster.ready(watch);
+    const first = watch.now()!.status!.stableRevision;
+    const most = async () => {
+      const hpa = await cluster.client.get(HorizontalPodAutoscalerKind, namespace, 'api');
+      return (hpa.spec as { maxReplicas: number }).maxReplicas;
+    };
+    await cluster.patch(namespace, { ...settings(8), strategy: { blueGreen: { autoPromote: false } } });
+    await watch.until('Canary', (api) => api?.status?.reason === 'CanaryHolding');
+    assert.equal(await most(), 4);
+    const status = await kubectlPcf(cluster.sandbox, ['status', 'api', '-n', namespace]);
+    assert.match(status.out, /Autoscaling\n.*\n +after the promotion of api-\w+: maxReplicas 4 -> 8/);
+    await kubectlPcf(cluster.sandbox, ['promote', 'api', '-n', namespace]);
+    await watch.until('promoted', (api) => api?.status?.stableRevision !== first);
+    await eventually('the settings are in effect', async () => (await most()) === 8, 30_000);
+    const { out, problems } = await kubectlPcf(cluster.sandbox, ['undo', 'api', '-n', namespace]);
+    assert.match(out, /rolls back to revision 1/, problems);
+    await watch.until('undone', (api) => api?.status?.stableRevision === first);
+    await eventually('the earlier settings are in effect', async () => (await most()) === 4, 30_000);
+    assert.equal((watch.now() as unknown as PcfApi).spec.replicas, 1);
   });
 });

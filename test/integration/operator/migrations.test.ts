@@ -263,11 +263,17 @@ describe('migrations run by the operator', () => {
       ({ waitingFor }) => waitingFor === 'beforeContract to succeed',
     );
     assert.equal(await hasOldColumn(api), true);
-    await setStatus(BackupKind, createdBackup, { phase: 'completed' });
+    const twoHoursAgo = new Date(Date.now() - 7_200_000).toISOString();
+    await setStatus(BackupKind, createdBackup, { phase: 'completed', stoppedAt: twoHoursAgo });
+    const newer = async () =>
+      (await api.owned(BackupKind)).find(({ metadata }) => metadata.name !== createdBackup.metadata.name);
+    await eventually('an outdated backup is made again', async () => (await newer()) !== undefined);
+    assert.equal(await hasOldColumn(api), true);
+    await setStatus(BackupKind, (await newer())!, { phase: 'completed' });
     await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
     await api.remove();
     assert.ok(
-      (await only(VolumeSnapshotKind)) && (await only(BackupKind)),
+      (await only(VolumeSnapshotKind)) && (await newer()),
       'backups are retained after the PcfApi is deleted',
     );
   });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { DeploymentKind, HttpRouteKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
+import { sharesOf } from '../../../operator/traffic/sticky-rules.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
@@ -41,7 +42,7 @@ const kinds: Kind[] = [
     }),
     weights: ({ spec }) => {
       const graph = (spec as { http: Http[] }).http.find(({ name }) => name === 'graph')!;
-      return Object.fromEntries(graph.route.map((it) => [it.destination.subset, it.weight ?? 100]));
+      return sharesOf(graph.route.map((it) => [it.destination.subset!, it.weight ?? 100]));
     },
   },
   {
@@ -61,7 +62,7 @@ const kinds: Kind[] = [
     }),
     weights: ({ spec }) => {
       const rule = (spec as { rules: HttpRule[] }).rules.at(-1)!;
-      return Object.fromEntries(rule.backendRefs.map(({ name, weight }) => [name, weight]));
+      return sharesOf(rule.backendRefs.map(({ name, weight }) => [name, weight]));
     },
   },
 ];
@@ -143,6 +144,28 @@ for (const { provider, type, apiVersion, spec, weights } of kinds) {
         [api.status.updateRevision!]: 60,
       }));
       assert.equal((await live()).metadata.labels?.team, 'shop');
+    });
+
+    it('has the cookie rules of sticky users, and is not written again while nothing changes', async () => {
+      const stickiness = (cookie: object | null) =>
+        api.patch({ strategy: { type: 'Canary', canary: { stickiness: cookie && { cookie } } } });
+      const cookies = async () => JSON.stringify((await live()).spec).match(/pcf-api=/g)?.length ?? 0;
+      const before = weights(await live());
+      await stickiness({});
+      await api.watch.until(
+        'sticky',
+        ({ status } = {} as never) => status?.traffic?.stickyCookie === 'pcf-api' && status.traffic.verified,
+      );
+      assert.deepEqual(weights(await live()), before, 'the weights are the same');
+      assert.ok((await cookies()) > 2);
+      const { resourceVersion } = (await live()).metadata;
+      await api.patch({ revisionHistoryLimit: 9 });
+      await api.watch.until('observed', ({ metadata, status } = {} as never) =>
+        Boolean(status?.observedGeneration && status.observedGeneration === metadata.generation),
+      );
+      assert.equal((await live()).metadata.resourceVersion, resourceVersion);
+      await stickiness(null);
+      await eventually('the cookie rules are removed', async () => (await cookies()) === 0);
     });
 
     it('restores the original route when routeRef is removed, and creates a route of its own', async () => {

@@ -129,6 +129,8 @@ describe('Helm chart templates', () => {
       'watchNamespaces={one,two},logLevel=debug,concurrency=16,resync=0,kubeApi.qps=50,kubeApi.burst=70',
       'leaderElection.leaseDuration=60s,leaderElection.renewDeadline=40s,leaderElection.retryPeriod=5s',
       'host=::,port=9000,dashboardPort=9001,clusterWindows=true',
+      'approvals.url=https://approvals.example.com/pcf,approvals.port=9002,approvals.keySecret=link-keys',
+      'approvals.userHeader=X-Forwarded-Email,approvals.from[0].podSelector.matchLabels.app=proxy',
     ];
     const variables = variablesOf(await render(OPERATOR_CHART, '--set', values.join(',')));
     assert.deepEqual(new Set([...Object.keys(variables), 'PCF_NO_LEADER_ELECTION']), known);
@@ -147,6 +149,12 @@ describe('Helm chart templates', () => {
       host: '::',
       port: 9000,
       dashboardPort: 9001,
+      approvals: {
+        publicUrl: 'https://approvals.example.com/pcf',
+        port: 9002,
+        keySecret: 'link-keys',
+        userHeader: 'X-Forwarded-Email',
+      },
       logLevel: 'debug',
     });
     const alone = await render(OPERATOR_CHART, '--set', 'leaderElection.enabled=false,replicas=1');
@@ -212,6 +220,27 @@ describe('Helm chart templates', () => {
       ['one', 'two'],
     );
     for (const role of roles) assert.deepEqual(role.rules, rules);
+  });
+
+  it('grant write access to the Secret with the keys of approval links only if the operator creates it', async () => {
+    const rulesOf = (objects: KubeObject[]) =>
+      objects.find(({ kind, metadata }) => kind === 'Role' && metadata.name.endsWith('-approvals'))?.rules;
+    const secrets = { apiGroups: [''], resources: ['secrets'] };
+    const url = 'approvals.url=https://approvals.example.com';
+    assert.equal(rulesOf(await render(OPERATOR_CHART)), undefined);
+    const created = await render(OPERATOR_CHART, '--set', url);
+    const name = variablesOf(created).PCF_APPROVAL_KEY_SECRET!;
+    assert.deepEqual(rulesOf(created), [
+      { ...secrets, resourceNames: [name], verbs: ['list', 'patch'] },
+      { ...secrets, verbs: ['create'] },
+    ]);
+    const given = await render(OPERATOR_CHART, '--set', `${url},approvals.keySecret=link-keys`);
+    assert.deepEqual(rulesOf(given), [{ ...secrets, resourceNames: ['link-keys'], verbs: ['list'] }]);
+    const policy = find(given, 'NetworkPolicy')!.spec as { ingress: { ports: { port: string }[] }[] };
+    assert.deepEqual(
+      policy.ingress.flatMap(({ ports }) => ports.map(({ port }) => port)),
+      ['http', 'approvals'],
+    );
   });
 
   it('grant TokenReview and SubjectAccessReview only with dashboardPort', async () => {
@@ -318,6 +347,17 @@ describe('Helm chart templates', () => {
     );
     await refused(OPERATOR_CHART, 'leaderElection.leaseDuration=15', /leaseDuration/);
     await refused(OPERATOR_CHART, 'leaderElection.enabled=false', /set replicas=1/);
+    await refused(OPERATOR_CHART, 'approvals.url=http://approvals.example.com', /url/);
+    await refused(
+      OPERATOR_CHART,
+      'approvals.url=https://approvals.example.com,approvals.userHeader=X-User',
+      /approvals\.from: name the authenticating proxy/,
+    );
+    await refused(
+      OPERATOR_CHART,
+      'approvals.url=https://approvals.example.com,approvals.userHeader=X-User,networkPolicy.enabled=false,approvals.from[0].podSelector.matchLabels.app=proxy',
+      /approvals\.userHeader: it needs networkPolicy\.enabled/,
+    );
     await refused(OPERATOR_CHART, 'serviceAccount.create=false', /say which account to use/);
     await refused(API_CHART, 'canaryWieght=10', /additional properties 'canaryWieght' not allowed/);
     await refused(API_CHART, 'canaryWeight=101', /canaryWeight/);

@@ -11,7 +11,7 @@ const OPERATOR_CHART = 'deploy/helm/pcf-operator';
 const API_CHART = 'deploy/helm/pcf-api';
 const EVERYTHING = [
   ...['metrics.serviceMonitor.enabled=true', 'metrics.prometheusRule.enabled=true', 'dashboard.enabled=true'],
-  'crds.keep=false,dashboardPort=8082',
+  'crds.keep=false,dashboardPort=8082,approvals.url=https://approvals.example.com',
 ].join(',');
 
 interface PcfApiView {

@@ -114,8 +114,11 @@ describe('container images', () => {
       }
     });
 
-    it(`${name}: contains the dashboard page only if the image serves it`, () => {
-      const page = ['operator/dashboard/page/index.html', 'node_modules/uplot/dist/uPlot.esm.js'];
+    it(`${name}: contains the pages of the operator only if the image serves them`, () => {
+      const page = [
+        ...['operator/dashboard/page/index.html', 'node_modules/uplot/dist/uPlot.esm.js'],
+        'operator/approvals/page/index.html',
+      ];
       const files = filesOf(images[name]!);
       for (const file of page) assert.equal(files.includes(file), name === 'operator', file);
     });

@@ -89,6 +89,12 @@ function buildTestImages(imagesDir: string): void {
     changesModules: true,
     env: { STORY_FAULT: 'errors' },
   });
+  buildImage(imagesDir, {
+    name: 'pcf-api',
+    tag: 'jobs-of-version-2',
+    entrypoint: 'dist/test/support/programs/jobs-of-version-2.js',
+    changesModules: true,
+  });
   const failing = ['dist/test/support/fixtures/failing-migration.js'];
   buildImage(imagesDir, { name: 'pcf-api', tag: 'bad-migration', extraMigrations: failing });
 }

@@ -87,6 +87,31 @@ describe('Analyst.look', () => {
     assert.equal(last.verdict, 'Running');
   });
 
+  it('counts requests for sequential tests since the step, and a minute later after a weight with requests', () => {
+    const sequential = { name: 'rate', successRate: {}, sequential: {} };
+    const given = (step: number, since: number, weights = [5, 25]) => ({
+      analysis: analysisOf({ metrics: [sequential] }),
+      steps: weights.map((weight) => ({ weight })),
+      ...{ step, stepSince: iso(since) },
+    });
+    const first = look(START, undefined, given(0, START + 5_000));
+    assert.equal(requested[0]!.countFrom, START + 5_000);
+    const interval = {
+      ...{ since: iso(START + 5_000), estimate: 0, lower: -1, upper: 1, minEffect: 0.01 },
+      ...{ requests: 10, stableRequests: 90 },
+    };
+    finished = [{ ...done(requested[0]!, 'Inconclusive', START + 6_000), sequential: interval }];
+    const { status } = look(START + MINUTE, first.status, given(0, START + 5_000));
+    assert.equal(requested[0]!.countFrom, START + 5_000);
+    look(START + MINUTE, status, given(0, START + 50_000)); // the weight was raised
+    assert.equal(requested[0]!.countFrom, START + 50_000 + MINUTE);
+    look(START + MINUTE, status, given(1, START + MINUTE));
+    assert.equal(requested[0]!.countFrom, START + 2 * MINUTE);
+    const other = { ...subject, startedAt: iso(START + 1) };
+    look(START + MINUTE, undefined, { ...given(1, START + MINUTE, [0, 25]), subject: other });
+    assert.equal(requested[0]!.countFrom, START + MINUTE);
+  });
+
   describe('at a step', () => {
     const throughout = {
       analysis: analysisOf({

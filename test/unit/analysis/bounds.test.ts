@@ -66,6 +66,22 @@ describe('evaluate, bounds of a metric', () => {
   });
 });
 
+describe('evaluate, burn rate', () => {
+  const burn = (preset: string) => ({
+    query: undefined,
+    max: undefined,
+    burnRate: { objective: 0.999, preset },
+  });
+
+  it('fails above the burn rate of its preset', () => {
+    assert.equal(judge(burn('Fast'), one(14.4)).outcome, 'Success');
+    assert.equal(judge(burn('Fast'), one(14.5)).detail, '14.5 is more than 14.4');
+    assert.equal(judge(burn('Medium'), one(6.1)).outcome, 'Failure');
+    assert.equal(judge(burn('Slow'), one(1.1)).outcome, 'Failure');
+    assert.equal(boundText(spec(burn('Medium'))), 'at most 6 over 30m and 6h');
+  });
+});
+
 describe('evaluate, compareWithStable', () => {
   const rate = (compareWithStable: object) => ({ query: undefined, successRate: {}, compareWithStable });
   const time = (compareWithStable: object) => ({ query: undefined, latency: {}, compareWithStable });

@@ -57,6 +57,22 @@ describe('builtInQuery', () => {
     assert.match(query, />= 10\)$/);
   });
 
+  it('selects the revision, the queue and the outcome of jobs', () => {
+    const given = { jobFailureRate: { queue: 'webhook-delivery', minJobs: 20 }, max: 0.01 };
+    const { spec } = plannedMetric({ query: undefined, ...given });
+    const query = builtInQuery(spec, labels, subject)!;
+    const series = `${METRICS.jobCount}{namespace="platform",pcf_dev_revision="api-new",queue="webhook-delivery"`;
+    assert.ok(
+      query.includes(`${series}}[120000ms]`) && query.includes(`${series},outcome="error"}[120000ms]`),
+    );
+    assert.match(query, />= 20\)$/);
+    const duration = plannedMetric({ query: undefined, jobDuration: { perQueue: true }, max: 1 });
+    assert.match(
+      builtInQuery(duration.spec, labels, subject)!,
+      /^\(histogram_quantile\(0\.99, sum by \(queue, le\)/,
+    );
+  });
+
   it('returns undefined for other metrics', () => {
     assert.equal(builtInQuery(plannedMetric().spec, labels, subject), undefined);
   });

@@ -55,6 +55,54 @@ describe('dashboard view', () => {
     );
   });
 
+  it('detail returns who caused the outcome of a delivery, and each approver of its steps once', () => {
+    const at = '2026-11-23T10:00:00Z';
+    const approvals = ['ann', 'bob', 'ann'].map((by, step) => ({ step, by, at }));
+    const record = { ...{ revision: 'api-b', number: 2, image: 'i:2', startedAt: at }, finishedAt: at };
+    const history = [
+      { ...record, outcome: 'Promoted' as const, by: 'argocd', approvals },
+      { ...record, outcome: 'Promoted' as const, approvals: approvals.slice(0, 1) },
+      { ...record, outcome: 'Aborted' as const },
+    ];
+    const { history: shown } = detail({
+      api: { ...pcfApi(), status: { history } },
+      pods: [],
+      events: [],
+      weights: [],
+    });
+    assert.deepEqual(
+      shown.map(({ by }) => by),
+      ['argocd, approved by ann and bob', 'approved by ann', undefined],
+    );
+  });
+
+  it('detail describes the interval of a sequential test', () => {
+    const api = pcfApi();
+    const counts = { measurements: 1, failures: 1, inconclusive: 0, errors: 0, inARow: 1 };
+    const sequential = {
+      ...{ since: at(0), operation: 'Orders', boundary: 0.25, estimate: 0.02, lower: 0.001, upper: 0.05 },
+      ...{ minEffect: 0.002, requests: 1_000, stableRequests: 9_000, history: [] },
+    };
+    const metric = {
+      name: 'p99',
+      verdict: 'Failed' as const,
+      message: 'm',
+      bound: 'b',
+      since: at(0),
+      ...counts,
+    };
+    const metrics = [{ ...metric, sequential }, metric];
+    api.status = { analysis: { revision: 'api-new', verdict: 'Failed', message: 'm', metrics } };
+    const { analysis } = detail({ api, pods: [], events: [], weights: [] });
+    assert.deepEqual(analysis?.metrics, [
+      {
+        ...metrics[0],
+        interval: 'Orders: 2 percentage points more requests above 0.25 s, between 0.1 and 5; 1,000 requests',
+      },
+      metric,
+    ]);
+  });
+
   it('detail returns the closed windows and the override, and none while they are open', () => {
     const api = pcfApi();
     const linesOf = (windows: WindowsStatus) => {

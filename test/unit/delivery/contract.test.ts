@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { MAX_BACKUP_AGE_MS } from '../../../operator/delivery/contract.js';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import type {
   ContractView,
@@ -174,6 +175,97 @@ describe('plan, contract migrations', () => {
     assert.equal(next('Running').contract?.waitingFor, 'beforeContract to succeed');
     assert.match(next('Failed').contract?.waitingFor ?? '', /because beforeContract failed/);
     assert.equal(next('Succeeded').job?.stage, 'contract');
+  });
+
+  it('runs beforeContract again if a pause or a downtime holds contract for longer than the maximum age of a backup', () => {
+    const at = (ms: number) => new Date(ms).toISOString();
+    const late = soaked + 2 * MAX_BACKUP_AGE_MS;
+    const next = (
+      { hookRun = 1, hookFinishedAt }: Partial<ContractView>,
+      over: Partial<Observation> = {},
+      now = soaked,
+      changes: Partial<DeliverySpec> = {},
+    ) => {
+      const contract = { state: 'Absent', hook: 'Succeeded', attempt: 1, hookRun, hookFinishedAt } as const;
+      const revisions = [revision('old', 1, scaledDown), revision('new', 2, { contract })];
+      return planFor({ revisions, ...over }, now, changes);
+    };
+    const again = { revision: 'new', attempt: 1, stage: 'hook', run: 2 };
+    const held = next({}, {}, soaked, { paused: true });
+    assert.equal(held.job, undefined);
+    assert.equal(held.position.beforeContractAt, at(soaked), 'the first observation of its success');
+    const kept = { position: { ...position, ...held.position } };
+    assert.equal(next({}, kept, soaked + MAX_BACKUP_AGE_MS).job?.stage, 'contract', 'a short hold');
+    assert.deepEqual(next({}, kept, late).job, again);
+    assert.equal(next({}, kept, late).position.contracted, undefined, 'the schema is not contracted yet');
+    assert.deepEqual(next({ hookFinishedAt: at(soaked) }, {}, late).job, again, 'no operator ran meanwhile');
+
+    // The next run: the record of the earlier one is dropped while it runs, and a clock that is ahead causes no third run.
+    const running = { state: 'Absent', hook: 'Running', attempt: 1, hookRun: 2 } as const;
+    const stale = { ...position, beforeContractAt: at(soaked) };
+    const revisions = [revision('old', 1, scaledDown), revision('new', 2, { contract: running })];
+    const during = planFor({ revisions, position: stale }, late);
+    assert.deepEqual([during.job, during.position.beforeContractAt], [undefined, undefined]);
+    const contracting = next({ hookRun: 2, hookFinishedAt: at(soaked) }, {}, late);
+    assert.deepEqual(
+      [contracting.job?.stage, contracting.position.beforeContractAt],
+      ['contract', undefined],
+    );
+  });
+
+  it('starts contract once after a backup that takes longer than the window', () => {
+    const windowMs = 30 * 60_000;
+    const day = 24 * HOUR;
+    /** Runs a backup at the start of each window; returns the times of the Jobs, in ms after the soak. */
+    const jobs = (backupMs: number, finishedAt: (startedAt: number) => number | undefined) => {
+      const started: string[] = [];
+      let kept: Observation['position'] = position;
+      let run = 0;
+      let runStartedAt = 0;
+      for (let ms = 0; ms < 3 * day; ms += 5 * 60_000) {
+        const hook = run === 0 ? 'Absent' : ms - runStartedAt < backupMs ? 'Running' : 'Succeeded';
+        const finished = hook === 'Succeeded' ? finishedAt(runStartedAt) : undefined;
+        const hookFinishedAt = finished === undefined ? undefined : new Date(soaked + finished).toISOString();
+        const contract = { state: 'Absent', hook, attempt: 1, hookRun: run || 1, hookFinishedAt } as const;
+        const revisions = [revision('old', 1, scaledDown), revision('new', 2, { contract })];
+        const held = ms % day < windowMs ? {} : { Contract: 'the window that opens tomorrow' };
+        const planned = planFor({ revisions, position: kept, gate: { held } }, soaked + ms);
+        kept = planned.position;
+        if (planned.job?.stage === 'hook') [run, runStartedAt] = [run + 1, ms];
+        if (planned.job) started.push(`${planned.job.stage} ${ms / 60_000}`);
+        if (planned.job?.stage === 'contract') break;
+        if (hook === 'Running') assert.equal(planned.contract?.waitingFor, 'beforeContract to succeed');
+      }
+      return started;
+    };
+    const backupMs = 45 * 60_000;
+    assert.deepEqual(
+      jobs(backupMs, (startedAt) => startedAt + backupMs),
+      ['hook 0', 'contract 45'],
+    );
+    // A VolumeSnapshot reports when it was taken, not when its upload finished.
+    assert.deepEqual(
+      jobs(backupMs, (startedAt) => startedAt),
+      ['hook 0', 'hook 1440', 'contract 1485'],
+    );
+  });
+
+  it('starts neither a backup nor contract in a freeze, nor another backup for one that became outdated', () => {
+    const gate = { held: { Contract: 'the end of the freeze' } };
+    const next = (hook: ContractView['hook'], beforeContractAt?: string) => {
+      const contract = { state: 'Absent', hook, attempt: 1 } as const;
+      const revisions = [revision('old', 1, scaledDown), revision('new', 2, { contract })];
+      const now = soaked + 2 * MAX_BACKUP_AGE_MS;
+      return planFor({ revisions, gate, position: { ...position, beforeContractAt } }, now);
+    };
+    for (const held of [
+      next('Absent'),
+      next('Disabled'),
+      next('Succeeded', new Date(soaked).toISOString()),
+    ]) {
+      assert.equal(held.job, undefined);
+      assert.equal(held.contract?.waitingFor, 'the end of the freeze');
+    }
   });
 });
 

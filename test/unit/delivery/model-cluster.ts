@@ -23,8 +23,9 @@ type ModelStage = (typeof STAGES)[number];
 export interface ModelRevision {
   replicas: number;
   ready: number;
-  /** Terminating pods, which may still use the schema. */
+  /** Terminating pods and workers, which may still use the schema. */
   leaving: number;
+  workers: { replicas: number; ready: number };
   jobs: Record<ModelStage, JobState>;
   /** Creation of its contract and restore Jobs, by the clock of the API server. */
   createdAt: { contract?: string; restore?: string };
@@ -58,6 +59,7 @@ export type Lagging = 'pods' | 'jobs' | 'route' | 'spec';
 export class ModelCluster {
   target = 'a';
   startable = true;
+  isUnsupported = false;
   verdict: AnalysisView['verdict'] | undefined;
   /** Steps that closed windows hold. */
   held: readonly GatedStep[] = [];
@@ -95,7 +97,7 @@ export class ModelCluster {
   /** The observation, as the caches return it. */
   observe(): Observation {
     this.finishWindows();
-    const { position, startable, verdict, late } = this;
+    const { position, startable, isUnsupported, verdict, late } = this;
     const revisions = [...this.revisions].map(([name, state]) =>
       this.viewOf(name, { ...state, ...late.pods.get(name), jobs: late.jobs.get(name) ?? state.jobs }),
     );
@@ -106,7 +108,7 @@ export class ModelCluster {
     const analysis = verdict && { verdict, message: `it is ${verdict}`, stepSince };
     const held = Object.fromEntries(this.held.map((step) => [step, 'the window that opens tomorrow']));
     const gate = this.held.length > 0 ? { held, changesInMs: 60_000 } : undefined;
-    return { target, revisions, position, route, routeAgeMs, startable, analysis, gate };
+    return { target, revisions, position, route, routeAgeMs, startable, isUnsupported, analysis, gate };
   }
 
   /** The spec, as the caches return it. */
@@ -153,7 +155,7 @@ export class ModelCluster {
 
   private viewOf(
     name: string,
-    { replicas, ready, leaving, jobs, createdAt, crashesSince, record, hiddenUntil }: ModelRevision,
+    { replicas, ready, leaving, workers, jobs, createdAt, crashesSince, record, hiddenUntil }: ModelRevision,
   ): RevisionView {
     const hidden = (CONTRACTS[name] ?? []).map((migration) => ({ migration, until: hiddenUntil ?? '' }));
     const isEarlier = (time = '') => time !== '' && time <= (this.lastContract()?.restoredAt ?? '');
@@ -167,7 +169,8 @@ export class ModelCluster {
     const known = CONTRACTS[name] ?? [];
     const failed = jobs.expand === 'Failed' || jobs.backfill === 'Failed';
     return {
-      ...{ name, replicas, ready, number: NUMBERS[name], image: `image-${name}`, pods: ready + leaving },
+      ...{ name, replicas, ready, number: NUMBERS[name], image: `image-${name}`, workers },
+      pods: ready + leaving + workers.ready,
       record,
       migration: migrationOf(jobs),
       nextStage: jobs.expand === 'Absent' ? 'expand' : isNext(jobs) ? 'backfill' : undefined,
@@ -220,6 +223,7 @@ export class ModelCluster {
     this.now -= Math.min(0, this.skewMs);
     this.settings.paused = false;
     this.startable = true;
+    this.isUnsupported = false;
     this.verdict = undefined;
     this.held = [];
     this.catchUp();
@@ -243,7 +247,7 @@ export class ModelCluster {
     return next;
   }
 
-  private writes({ migrate, route, job, replicas, position }: DeliveryPlan): (() => void)[][] {
+  private writes({ migrate, route, job, replicas, workers = {}, position }: DeliveryPlan): (() => void)[][] {
     const removed = [...this.revisions.keys()].filter((name) => replicas[name] === undefined);
     const recorded = [...(migrate ? [migrate] : []), ...Object.keys(replicas), ...recordedAt(position)];
     return [
@@ -258,8 +262,19 @@ export class ModelCluster {
             () =>
               this.scale(name, count),
         ),
+        ...Object.entries(workers).map(
+          ([name, count]) =>
+            () =>
+              this.scaleWorkers(name, count),
+        ),
       ],
-      [...removed.map((name) => () => this.scale(name, 0)), ...(route ? [] : [() => this.removeRoute()])],
+      [
+        ...[...this.revisions.keys()]
+          .filter((name) => workers[name] === undefined)
+          .map((name) => () => this.scaleWorkers(name, 0)),
+        ...removed.map((name) => () => this.scale(name, 0)),
+        ...(route ? [] : [() => this.removeRoute()]),
+      ],
       [() => {}],
     ];
   }
@@ -280,7 +295,8 @@ export class ModelCluster {
     const existing = this.revisions.get(name);
     if (existing) return existing;
     const jobs = Object.fromEntries(STAGES.map((stage) => [stage, 'Absent'])) as ModelRevision['jobs'];
-    const created: ModelRevision = { replicas: 0, ready: 0, leaving: 0, jobs, createdAt: {} };
+    const workers = { replicas: 0, ready: 0 };
+    const created: ModelRevision = { replicas: 0, ready: 0, leaving: 0, workers, jobs, createdAt: {} };
     this.revisions.set(name, created);
     return created;
   }
@@ -292,6 +308,7 @@ export class ModelCluster {
         if (state.jobs[stage] !== 'Absent') state.jobs[stage] = 'Succeeded';
       }
       state.ready = state.replicas;
+      state.workers = { ...state.workers, ready: state.workers.replicas };
       state.leaving = 0;
     }
   }
@@ -362,7 +379,7 @@ export class ModelCluster {
   /** Revisions with pods whose code needs dropped parts of the schema. */
   broken(): string[] {
     return [...this.revisions]
-      .filter(([, { ready, leaving }]) => ready + leaving > 0)
+      .filter(([, { ready, leaving, workers }]) => ready + leaving + workers.ready > 0)
       .map(([name]) => name)
       .filter((name) => [...this.schema].some((migration) => !CONTRACTS[name]?.includes(migration)));
   }
@@ -376,6 +393,13 @@ export class ModelCluster {
     state.replicas = replicas;
     state.leaving += Math.max(0, state.ready - replicas);
     state.ready = Math.min(state.ready, replicas);
+  }
+
+  private scaleWorkers(name: string, replicas: number): void {
+    const state = this.revision(name);
+    const { ready } = state.workers;
+    state.leaving += Math.max(0, ready - replicas);
+    state.workers = { replicas, ready: Math.min(ready, replicas) };
   }
 }
 

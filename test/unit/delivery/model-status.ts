@@ -38,7 +38,7 @@ function observedOf({ settings }: ModelCluster, delivery: Observation): Observed
     return [name, view] as const;
   });
   return {
-    ...{ api, delivery, router: settings.split === 'exact' ? istio : none },
+    ...{ api, scaledApi: api, delivery, router: settings.split === 'exact' ? istio : none },
     ...{ revisions: new Map(), migrations: new Map(migrations), migrating: [], owned: [] },
     ...{ podless: [], withoutPod: new Map(), uncreated: new Map() },
     missingSecrets: delivery.startable ? [] : [{ name: 'pcf-api-secrets' }],
@@ -47,5 +47,6 @@ function observedOf({ settings }: ModelCluster, delivery: Observation): Observed
     trouble: new Map(),
     componentTroubles: [],
     readyReplicas: delivery.revisions.reduce((sum, { ready }) => sum + ready, 0),
+    obsoleteReplicas: false,
   };
 }

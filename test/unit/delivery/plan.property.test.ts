@@ -48,6 +48,11 @@ const jobState = fc.constantFrom('Running' as const, 'Succeeded' as const, 'Fail
 const stage = fc.constantFrom('expand' as const, 'backfill' as const, 'contract' as const);
 const weight = fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined });
 
+/** The worker as part of the delivery, or not. */
+const workers: fc.Arbitrary<DeliverySpec['workers']> = fc.option(
+  fc.record({ replicas: fc.nat(3), minWeight: fc.constantFrom(1, 1, 50) }),
+  { nil: undefined },
+);
 const split = fc.constantFrom<DeliverySpec['split']>('exact', 'replicas');
 const stretch = fc.record({
   weight: fc.integer({ min: 0, max: 100 }),
@@ -56,6 +61,7 @@ const stretch = fc.record({
 });
 const strategies: fc.Arbitrary<Partial<DeliverySpec>> = fc.oneof(
   fc.record({ stages: fc.array(stretch, { maxLength: 4 }) }),
+  fc.record({ stages: fc.array(stretch, { maxLength: 4 }), stickyCookie: fc.constant('pcf-api') }),
   fc.record({ stages: fc.array(stretch, { maxLength: 3 }), mirror: fc.integer({ min: 1, max: 100 }) }),
   fc.record({
     stages: fc.array(stretch, { maxLength: 3 }),
@@ -99,8 +105,27 @@ const step: fc.Arbitrary<Labelled> = fc.oneof(
       .map((n) => event(`replicas ${n}`, (c) => (c.settings.replicas = n))),
   },
   { weight: 1, arbitrary: strategies.map((to) => event(JSON.stringify(to), (c) => change(c.settings, to))) },
+  {
+    weight: 1,
+    arbitrary: workers.map((to) =>
+      event(`workers ${JSON.stringify(to)}`, (c) => Object.assign(c.settings, { workers: to })),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(name, fc.nat(3)).map(([n, ready]) =>
+      event(`${n}: ${ready} workers ready`, (c) => {
+        const state = c.revisions.get(n);
+        if (state) state.workers = { ...state.workers, ready: Math.min(ready, state.workers.replicas) };
+      }),
+    ),
+  },
   { weight: 1, arbitrary: fc.boolean().map((p) => event(`paused ${p}`, (c) => (c.settings.paused = p))) },
   { weight: 1, arbitrary: fc.boolean().map((s) => event(`startable ${s}`, (c) => (c.startable = s))) },
+  {
+    weight: 1,
+    arbitrary: fc.boolean().map((s) => event(`unsupported ${s}`, (c) => (c.isUnsupported = s))),
+  },
   {
     weight: 2,
     arbitrary: fc.tuple(name, fc.nat(5)).map(([n, ready]) =>
@@ -195,15 +220,15 @@ function change(settings: DeliverySpec, to: Partial<DeliverySpec>): void {
   const { strategy, stages, canaryPods, maxUnavailable, retireDelayMs } = deliverySettings();
   Object.assign(settings, {
     ...{ strategy, stages, canaryPods, maxUnavailable, retireDelayMs },
-    ...{ mirror: undefined, maxSurge: undefined },
+    ...{ mirror: undefined, maxSurge: undefined, stickyCookie: undefined },
     ...to,
   });
 }
 
 const contractDelayMs = fc.constantFrom(0, 30_000, 3_600_000);
 const settings = fc
-  .tuple(split, strategies, contractDelayMs)
-  .map(([split, strategy, contractDelayMs]) => ({ ...strategy, split, contractDelayMs }));
+  .tuple(split, strategies, contractDelayMs, workers)
+  .map(([split, strategy, contractDelayMs, workers]) => ({ ...strategy, split, contractDelayMs, workers }));
 /** Random single steps rarely complete a delivery. This covers states after a promotion. */
 const wholeDelivery = fc
   .tuple(name, fc.nat(12))
@@ -314,6 +339,15 @@ const invariants: Record<string, (moment: Moment) => void> = {
     );
   },
 
+  'a cookie divides users between the canary and one other revision, both with a ready pod, or it is not set'({
+    plan: { route, position },
+    settings,
+  }) {
+    const names = Object.keys(route?.weights ?? {});
+    const isDivided = names.length === 2 && names.includes(position.update!) && route?.header !== undefined;
+    assert.equal(route?.sticky, isDivided ? settings.stickyCookie : undefined);
+  },
+
   'a canary with a ready pod and completed migrations has a header route'(moment) {
     const { route, position } = moment.plan;
     if (moment.settings.split !== 'exact' || !position.stable || !isReady(moment, position.update)) return;
@@ -339,6 +373,38 @@ const invariants: Record<string, (moment: Moment) => void> = {
       const had = viewOf(moment, revision)?.replicas ?? 0;
       if (desired > 0 && had === 0) assert.equal(viewOf(moment, revision)?.migration, 'Succeeded', revision);
     }
+  },
+
+  'no worker runs before the migrations of its revision succeeded, nor of a revision without traffic'(
+    moment,
+  ) {
+    if (isRecovering(moment)) return;
+    const { workers = {}, position, replicas } = moment.plan;
+    for (const [revision, desired] of Object.entries(workers)) {
+      if (desired === 0 || revision === position.stable) continue;
+      // The revision before the stable one retains one as long as its pods.
+      if (revision !== position.update) {
+        assert.deepEqual([revision, desired, replicas[revision]! > 0], [position.previous, 1, true]);
+        continue;
+      }
+      assert.equal(viewOf(moment, revision)?.migration, 'Succeeded', revision);
+      if (!position.undo) assert.ok(position.weight! > 0, `${revision} has weight 0`);
+    }
+  },
+
+  'the workers of both revisions are as many as one needs, one more, or as many again until they are ready'(
+    moment,
+  ) {
+    if (isRecovering(moment)) return;
+    const { workers = {}, position } = moment.plan;
+    const full = moment.settings.workers?.replicas ?? 0;
+    const { stable, update, undo } = position;
+    const [old = 0, added = 0] = [workers[stable ?? ''], workers[update ?? '']];
+    if (full === 0 || !stable) return assert.deepEqual(workers, {});
+    assert.ok(old + added > 0, 'no worker');
+    assert.ok(old <= full && added <= full);
+    const ready = Math.min(added, viewOf(moment, update)?.workers?.ready ?? 0);
+    if (!undo) assert.equal(old, Math.max(1, full - ready));
   },
 
   'a revision has no weight before its expand and backfill succeeded'({ plan: { route }, cluster }) {
@@ -681,6 +747,7 @@ function deliver(cluster: ModelCluster, target: string, ready: boolean[]): void 
         if (state.jobs[stage] === 'Running') state.jobs[stage] = 'Succeeded';
       }
       if (ready[round] ?? true) state.ready = Math.min(state.replicas, state.ready + 1);
+      state.workers = { ...state.workers, ready: state.workers.replicas };
     }
     cluster.request('promote');
     cluster.now += 61_000;

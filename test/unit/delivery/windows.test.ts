@@ -197,6 +197,32 @@ describe('a closed window', () => {
     assert.equal(cluster.position.stable, 'a');
   });
 
+  it('a Gateway that lacks a feature holds a new revision, and neither a rollback nor contract', () => {
+    const cluster = clusterWith({ contractDelayMs: 86_400_000, stages: [step(50)] });
+    const settleWith = (isUnsupported: boolean) => {
+      cluster.isUnsupported = isUnsupported;
+      settle(cluster, 20);
+    };
+    cluster.target = 'b';
+    settleWith(true);
+    assert.deepEqual([cluster.position.stable, cluster.revisions.get('b')?.replicas ?? 0], ['a', 0]);
+    assert.equal(cluster.revisions.get('b')?.jobs.expand, 'Absent');
+
+    settleWith(false);
+    cluster.pass(60_000);
+    settleWith(false);
+    assert.deepEqual([cluster.position.stable, cluster.revisions.get('a')?.replicas], ['b', 0]);
+    cluster.target = 'a';
+    settleWith(true);
+    assert.equal(cluster.position.stable, 'a');
+
+    cluster.target = 'b';
+    settleWith(false);
+    cluster.settings.contractDelayMs = 0;
+    settleWith(true);
+    assert.deepEqual([...cluster.schema], ['B']);
+  });
+
   it('keeps the failure of a revision until its retry starts, so that the retry reruns its migrations', () => {
     const cluster = clusterWith({ canaryWeight: 10 });
     cluster.target = 'b';

@@ -35,6 +35,7 @@ describe('kubectl-pcf import canary', () => {
       strategy: {
         type: 'Canary',
         canary: {
+          stickiness: { cookie: { name: 'flagger', maxAge: '600s' } },
           steps: [
             { weight: 15, hold: '1m30s' },
             { weight: 30, hold: '1m30s' },

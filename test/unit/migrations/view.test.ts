@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { MigrationReport } from '../../../contract/image.js';
-import type { MigrationStage, MigrationState } from '../../../operator/delivery/observation.js';
+import type { ContractView, MigrationStage, MigrationState } from '../../../operator/delivery/observation.js';
 import { recordBackfill } from '../../../operator/delivery/preparation.js';
 import { hookObject } from '../../../operator/migrations/hook.js';
 import { migrationJob } from '../../../operator/migrations/migration-job.js';
@@ -301,6 +301,28 @@ describe('migrationView, beforeContract hook', () => {
     assert.equal(state(failed, hookOf(PROMOTED, 2)).hook, 'Running');
   });
 
+  it('is the last run of the attempt, with the time of its success', () => {
+    const api = { ...backed, status: { delivery: { promotedAt: PROMOTED } } };
+    const again = hookObject(api, { ...newRevision(api, 1), name: 'api-new' }, 1, 2);
+    const complete = (object: KubeObject, completionTime: string) => ({
+      ...object,
+      status: { completionTime, conditions: [{ type: 'Complete', status: 'True' }] },
+    });
+    const first = complete(hookOf(PROMOTED), '2026-11-23T11:00:00Z');
+    const fieldsOf = ({ hook, attempt, hookRun, hookFinishedAt }: ContractView) => [
+      hook,
+      attempt,
+      hookRun,
+      hookFinishedAt,
+    ];
+    assert.deepEqual(fieldsOf(state(first)), ['Succeeded', 1, 1, '2026-11-23T11:00:00Z']);
+    assert.deepEqual(fieldsOf(state(first, again)), ['Running', 1, 2, undefined]);
+    const second = complete(again, '2026-11-23T15:00:00Z');
+    assert.deepEqual(fieldsOf(state(first, second)), ['Succeeded', 1, 2, '2026-11-23T15:00:00Z']);
+    const failed = finished(again, 'Failed');
+    assert.deepEqual(fieldsOf(state(first, failed)), ['Failed', 2, 1, undefined], 'the next attempt');
+  });
+
   it('can be a VolumeSnapshot or a Backup, whose status determines success or failure', () => {
     const volumeSnapshot = { persistentVolumeClaimName: 'data-postgres-0' };
     const backup = { cluster: 'pg', method: 'plugin', plugin: 'barman-cloud' } as const;
@@ -320,6 +342,13 @@ describe('migrationView, beforeContract hook', () => {
       assert.equal(at().contract.hook, 'Absent');
       assert.equal(at(made()).contract.hook, 'Running');
       assert.equal(at({ ...made(), status: done }).contract.hook, 'Succeeded');
+      const field = 'volumeSnapshot' in hookSpec ? 'creationTime' : 'stoppedAt';
+      const timed = at({ ...made(), status: { ...done, [field]: '2026-11-23T11:00:00Z' } });
+      assert.equal(
+        timed.contract.hookFinishedAt,
+        '2026-11-23T11:00:00Z',
+        'its age is known after a downtime',
+      );
       const broken = at({ ...made(), status: failed });
       assert.deepEqual([broken.contract.hook, broken.contract.attempt], ['Failed', 2]);
       assert.match(broken.contractError ?? '', /(VolumeSnapshot|Backup) api-new-hook-\w+ failed: no space/);

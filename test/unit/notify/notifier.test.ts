@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { notifications } from '../../../operator/api/v1alpha1/spec/notifications.js';
+import { LinkKeysError } from '../../../operator/notify/approval-links.js';
 import type { DeliveryEvent } from '../../../operator/notify/event.js';
 import { notifyMetrics } from '../../../operator/notify/notification-metrics.js';
 import { Notifier, type NotifierOptions } from '../../../operator/notify/notifier.js';
@@ -111,6 +112,72 @@ describe('Notifier', () => {
         panelId: 2,
       },
     ]);
+  });
+
+  it('adds approval links to the messages of webhooks, and none to Grafana', async () => {
+    const grafana = {
+      url: endpoint.url,
+      tokenSecretRef: { name: 'grafana' },
+      tls,
+      events: ['ApprovalRequested'],
+    };
+    const webhooks = [{ ...slack, events: ['ApprovalRequested'] }];
+    const expireAt = '2026-11-24T12:00:00.000Z';
+    start({
+      links: {
+        linksFor: async (_api, { approval }, webhook) =>
+          approval && {
+            approve: `https://pcf.example.com/#${webhook}-hush-1`,
+            abort: `https://pcf.example.com/#${webhook}-hush-2`,
+            expireAt: approval.linksExpireAt,
+          },
+      },
+    });
+    const approval = { id: 'api-new@1/Canary/0/2', linksExpireAt: expireAt };
+    const spec = notifications.parse({ webhooks, grafana, approvalLinks: {} });
+    notifier.notify(api, spec, event('ApprovalRequested', { reason: 'step 1 of 2', approval }));
+    await notifier.flush();
+    const text = ({ attachments }: Record<string, unknown>) => (attachments as { text: string }[])[0]?.text;
+    const toWebhook = endpoint.bodies.find(({ attachments }) => attachments)!;
+    assert.equal(toWebhook.text, 'platform/api: api-new waits for its manual promotion: step 1 of 2');
+    assert.equal(
+      text(toWebhook),
+      '<https://pcf.example.com/#team-hush-1|Approve> or <https://pcf.example.com/#team-hush-2|Abort>, until 2026-11-24T12:00:00Z',
+    );
+    const toGrafana = endpoint.bodies.find(({ attachments }) => !attachments)!;
+    assert.doesNotMatch(JSON.stringify(toGrafana), /hush/);
+  });
+
+  it('sends a message without links if their keys cannot be used, reports it, and retries after other errors', async () => {
+    const errors = [
+      new Error('connect ECONNREFUSED'),
+      new LinkKeysError('Secret pcf-system/keys has no key'),
+    ];
+    let attempts = 0;
+    start({
+      links: {
+        linksFor: async () => {
+          throw errors[attempts++];
+        },
+      },
+    });
+    const approval = { id: 'api-new@1/Canary/0/2', linksExpireAt: '2026-11-24T12:00:00.000Z' };
+    const webhooks = [{ ...slack, events: ['ApprovalRequested'] }];
+    const spec = notifications.parse({ webhooks, approvalLinks: {} });
+    notifier.notify(api, spec, event('ApprovalRequested', { approval }));
+    await notifier.flush();
+    assert.equal(attempts, 2);
+    assert.equal(endpoint.bodies.length, 1);
+    assert.doesNotMatch(JSON.stringify(endpoint.bodies), /Approve/);
+    assert.deepEqual(
+      events.map(({ reason, note }) => [reason, note]),
+      [
+        [
+          'ApprovalLinksOmitted',
+          'notification ApprovalRequested of api-new to webhook team was sent without approval links: Secret pcf-system/keys has no key',
+        ],
+      ],
+    );
   });
 
   it('sends only the events that a webhook selects', async () => {

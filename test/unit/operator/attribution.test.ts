@@ -5,8 +5,10 @@ import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status.js'
 import type { Decision } from '../../../operator/delivery/delivery-plan.js';
 import { decidingManager } from '../../../operator/reconciler/attribution.js';
 import type { Observed } from '../../../operator/reconciler/observed.js';
+import { deliverySpecOf } from '../../../operator/reconciler/strategies.js';
 import { newRevision, type Revision } from '../../../operator/resources/revision.js';
 import type { FieldSet } from '../../../operator/runtime/kube-types.js';
+import { routerOf } from '../../../operator/traffic/index.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
 
 describe('decidingManager', () => {
@@ -85,6 +87,27 @@ describe('decidingManager', () => {
     assert.equal(
       managerOf({ type: 'Started', revision: fresh.name }, [fresh], fields, { stable: old.name }),
       'flux',
+    );
+  });
+
+  it('an approval has the user of the link, unless another field manager has set the request or the user', () => {
+    const annotations = { 'pcf.dev/promote': 'id', 'pcf.dev/decided-by': 'ann' };
+    const byLink = managed('pcf-approval-link', {
+      'f:metadata': { 'f:annotations': { 'f:pcf.dev/promote': {}, 'f:pcf.dev/decided-by': {} } },
+    });
+    const approvedBy = (...managedFields: (typeof byLink)[]) => {
+      const api = pcfApi();
+      api.metadata = { ...api.metadata, annotations, managedFields };
+      return deliverySpecOf(api, routerOf(api)).requests.decidedBy;
+    };
+    assert.equal(approvedBy(flux, byLink), 'ann');
+    assert.equal(
+      approvedBy(byLink, managed('kubectl-annotate', setsAnnotation('decided-by'), 11)),
+      'kubectl-annotate',
+    );
+    assert.equal(
+      approvedBy(byLink, managed('kubectl-annotate', setsAnnotation('promote'), 11)),
+      'kubectl-annotate',
     );
   });
 

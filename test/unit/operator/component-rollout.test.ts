@@ -15,6 +15,7 @@ describe('updatingDeployments', () => {
     updatingDeployments(api, {
       get: ({ kind }: ResourceType, _api: PcfApi, name: string) =>
         objects.find((object) => object.kind === kind && object.metadata.name === name),
+      ownedBy: ({ kind }: ResourceType) => objects.filter((object) => object.kind === kind),
     });
   const worker = (of = stable, status?: object): KubeObject => {
     const [made] = components(api, of);

@@ -3,9 +3,11 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { Caches } from '../../../operator/reconciler/caches.js';
+import { mayChangeFeatures } from '../../../operator/reconciler/gateway-caches.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import { summarize } from '../../../operator/reconciler/summary.js';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';
+import { ResourceEventType } from '../../../operator/runtime/event-types.js';
 import { KubeClient } from '../../../operator/runtime/kube-client.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { parentGateways, unsupportedFeatures } from '../../../operator/traffic/gateway-features.js';
@@ -110,12 +112,20 @@ describe('A PcfApi behind a Gateway whose class lacks a feature', () => {
     caches.gateways!.noteClass(traefik('2', [{ name: 'HTTPRoute' }]));
     const { reason, message, unsupported } = state();
     assert.equal(reason, 'GatewayFeatureUnsupported');
-    assert.match(message, /HTTPRouteRequestPercentageMirror.*no new pod is started since/);
+    assert.match(message, /HTTPRouteRequestPercentageMirror.*no pod of a new revision is started since/);
     assert.ok(unsupported);
 
     // As strings, before Gateway API v1.3.
     caches.gateways!.noteClass(traefik('3', ['HTTPRoute', 'HTTPRouteRequestPercentageMirror']));
     assert.equal(state().unsupported, undefined);
     assert.equal(changes, 3);
+  });
+
+  it('is reconciled when the class or Gateway changes or is deleted, and not when its other status changes', () => {
+    const object = traefik('2', ['HTTPRoute']);
+    const { Modified, Deleted } = ResourceEventType;
+    assert.equal(mayChangeFeatures({ type: Modified, object, old: traefik('1', ['HTTPRoute']) }), false);
+    assert.equal(mayChangeFeatures({ type: Modified, object, old: traefik('1', []) }), true);
+    assert.equal(mayChangeFeatures({ type: Deleted, object, old: object }), true);
   });
 });

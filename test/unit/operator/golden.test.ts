@@ -78,6 +78,12 @@ describe('routing objects of a canary at 25 % with 10 % mirrored', () => {
   ] as const) {
     const file = `midway/${name}.yaml`;
     it(`match ${GOLDEN}/${file}`, () => expectGolden(router.render(api, MIDWAY, retained), file));
+
+    it(`match ${GOLDEN}/midway/sticky-${name}.yaml with sticky users`, () => {
+      const sticky = sampleApi('deploy/samples/sticky-users.yaml');
+      const route = { ...MIDWAY, mirror: undefined, sticky: 'shop-release' };
+      expectGolden(router.render(sticky, route, retained), `midway/sticky-${name}.yaml`);
+    });
   }
 
   for (const [name, shared] of [

@@ -18,6 +18,7 @@ function failingReconciler(error: Error, api: PcfApi) {
   const stored = { api };
   const caches = {
     pcfApis: { get: () => stored.api, noteWrite: noop },
+    get: noop,
     foreignAutoscalers: () => [],
     ownedBy: () => {
       throw error;

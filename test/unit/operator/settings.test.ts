@@ -119,6 +119,7 @@ describe('operator settings', () => {
     [['--concurrency', '2.5'], /whole number/],
     [['--port', '70000'], /whole number from 0 to 65535/],
     [['--namespace', 'Platform'], /--namespace.* It must be the name of a namespace/],
+    [['--approval-url', 'http://approvals.example.com'], /--approval-url.* It must be an https URL/],
     [['--resync', 'often'], /--resync.* It must be a duration such as 30s, 10m or 1h/],
     [['--resync', '10ms'], /It must be at least 1s, or 0 for never/],
     [['--otlp-endpoint', 'collector:4318'], /--otlp-endpoint.* It must be a URL/],
@@ -137,6 +138,24 @@ describe('operator settings', () => {
       assert.match(stderr, /--help lists the flags/);
     });
   }
+
+  it('serve approval links only with a URL, over http only on this machine, without a slash at its end', () => {
+    assert.equal(read().approvals, undefined);
+    const { approvals } = read(
+      '--approval-url',
+      'http://localhost:8083/',
+      '--approval-user-header',
+      'X-User',
+    );
+    assert.deepEqual(approvals, {
+      ...{ publicUrl: 'http://localhost:8083', port: 8083, userHeader: 'X-User' },
+      keySecret: 'pcf-operator-approval-keys',
+    });
+    assert.equal(
+      read('--approval-url', 'https://pcf.example.com/links/').approvals?.publicUrl,
+      'https://pcf.example.com/links',
+    );
+  });
 
   it('reject an invalid environment variable, and name it', () => {
     const { status, stderr } = run([], { PCF_PORT: 'http' });

@@ -13,7 +13,11 @@ const NEW = 'api-cccccccccc';
 const base = pcfApi();
 const api = {
   ...base,
-  spec: { ...base.spec, traffic: { provider: 'Istio', routeRef: { name: 'mine' } } },
+  spec: {
+    ...base.spec,
+    traffic: { provider: 'Istio', routeRef: { name: 'mine' } },
+    strategy: { type: 'Canary', canary: { stickiness: { cookie: { maxAge: '1h', sameSite: 'Lax' } } } },
+  },
 } as typeof base;
 const host = `api.${base.metadata.namespace}.svc.cluster.local`;
 const metadata = { name: 'mine', namespace: base.metadata.namespace, uid: 'u', resourceVersion: '7' };
@@ -30,7 +34,12 @@ const virtualService: KubeObject = {
         name: 'graph',
         match: [{ uri: { prefix: '/graphql' } }, { headers: { 'x-team': { exact: 'a' } } }],
         timeout: '5s',
-        route: [{ destination: { host, port: { number: 80 } } }],
+        route: [
+          {
+            destination: { host, port: { number: 80 } },
+            headers: { response: { add: { 'x-served-by': 'api' }, remove: ['server'] } },
+          },
+        ],
       },
       { route: [{ destination: { host: 'api' } }] },
     ],
@@ -50,7 +59,18 @@ const httpRoute: KubeObject = {
       },
       {
         matches: [{ path: { type: 'PathPrefix', value: '/' } }],
-        backendRefs: [{ group: '', kind: 'Service', name: 'api', port: 80, weight: 1 }],
+        backendRefs: [
+          {
+            ...{ group: '', kind: 'Service', name: 'api', port: 80, weight: 1 },
+            filters: [
+              { type: 'RequestHeaderModifier', requestHeaderModifier: { remove: ['x-debug'] } },
+              {
+                type: 'ResponseHeaderModifier',
+                responseHeaderModifier: { set: [{ name: 'a', value: 'b' }] },
+              },
+            ],
+          },
+        ],
         timeouts: { request: '5s' },
       },
     ],
@@ -80,12 +100,14 @@ const routes = fc
     weight: fc.integer({ min: 0, max: 100 }),
     header: fc.boolean(),
     mirror: fc.integer({ min: 0, max: 100 }),
+    sticky: fc.boolean(),
   })
-  .map(({ weight, header, mirror }): RouteView => {
+  .map(({ weight, header, mirror, sticky }): RouteView => {
     const shares = Object.entries({ [OLD]: 100 - weight, [NEW]: weight }).filter(([, share]) => share > 0);
     return {
       weights: Object.fromEntries(shares),
       ...(header ? { header: NEW, ...(mirror ? { mirror } : {}) } : {}),
+      ...(header && sticky && shares.length > 1 ? { sticky: 'pcf-api' } : {}),
     };
   });
 

@@ -233,3 +233,31 @@ describe('status', () => {
     );
   });
 });
+
+describe('approval links', () => {
+  const webhook = {
+    name: 'team',
+    urlSecretRef: { name: 'slack', key: 'url' },
+    events: ['ApprovalRequested'],
+  };
+  const withLinks = (more: object) =>
+    pcfApi({
+      notifications: { webhooks: [webhook], approvalLinks: { expiresAfter: '4h' }, ...more } as never,
+    });
+
+  it('are announced with their lifetime, or without links if the operator serves none, which is an issue', () => {
+    const api = withLinks({});
+    const { router } = observe(api, empty);
+    const specOf = (given: PcfApi, hasLinks: boolean) =>
+      deliverySpecOf(given, router, hasLinks).announceApprovals;
+    assert.deepEqual(specOf(api, true), { linksExpireAfterMs: 4 * 3_600_000 });
+    assert.deepEqual(specOf(api, false), {});
+    assert.deepEqual(specOf(withLinks({ approvalLinks: undefined }), true), {});
+    assert.equal(specOf(pcfApi(), true), undefined);
+    const settled = { position: {}, replicas: {}, traffic: {}, decisions: [] } as unknown as DeliveryPlan;
+    const reasons = (given: PcfApi, hasApprovalLinks: boolean) =>
+      findIssues({ ...observe(given, empty), hasApprovalLinks }, [], settled).map(({ reason }) => reason);
+    assert.deepEqual(reasons(api, false), ['ApprovalLinksUnavailable']);
+    assert.deepEqual([reasons(api, true), reasons(pcfApi(), false)], [[], []]);
+  });
+});

@@ -46,9 +46,10 @@ function label(caches: Caches, environment: string, resourceVersion: string): vo
   });
 }
 
-const overridden = (until: number, reason?: string): PcfApi => {
+const overridden = (until: number, reason?: string, from = NOW): PcfApi => {
   const api = pcfApi();
   const annotations = {
+    [OVERRIDE_ANNOTATIONS.from]: new Date(from).toISOString(),
     [OVERRIDE_ANNOTATIONS.until]: new Date(until).toISOString(),
     ...(reason === undefined ? {} : { [OVERRIDE_ANNOTATIONS.reason]: reason }),
   };
@@ -181,21 +182,44 @@ describe('WindowGates', () => {
     );
   });
 
-  it('an override without a reason, without a valid end or with one after 7 days is ignored and reported', () => {
+  it('an override that is too long is ignored until it is changed, also when less than 7 days of it are left', () => {
+    const gates = new WindowGates();
+    const api = overridden(NOW + 169 * HOUR, 'x');
+    for (const at of [NOW, NOW + 2 * HOUR, NOW + 168 * HOUR]) {
+      const { held, problems, report } = gates.gateOf(api, frozen, at)!;
+      assert.ok(held.Start, `${(at - NOW) / HOUR} h later`);
+      assert.match(problems.join(), /must not be longer than 7 days, and lasts from 2026-11-30T12:00:00/);
+      assert.equal(report.override, undefined);
+    }
+    assert.equal(gates.gateOf(overridden(NOW + 168 * HOUR, 'x'), frozen, NOW)!.held.Start, undefined);
+  });
+
+  it('an override that starts later takes effect at its start', () => {
+    const gates = new WindowGates();
+    const api = overridden(NOW + 3 * HOUR, 'planned', NOW + HOUR);
+    const gate = gates.gateOf(api, frozen, NOW)!;
+    assert.deepEqual([Boolean(gate.held.Start), gate.problems, gate.report.override], [true, [], undefined]);
+    assert.ok(gate.until <= NOW + HOUR, 'the gate is evaluated at the start');
+    assert.equal(gates.gateOf(api, frozen, NOW + HOUR)!.report.state, 'Overridden');
+  });
+
+  it('an override without a reason, a valid start or end, or that is too long, is ignored and reported', () => {
     for (const [api, problem] of [
       [overridden(NOW + HOUR), /window-override-reason is missing or empty/],
       [overridden(NOW + HOUR, ' '), /window-override-reason is missing or empty/],
-      [overridden(NOW + 169 * HOUR, 'x'), /it must end within 7 days/],
+      [overridden(NOW + 169 * HOUR, 'x'), /must not be longer than 7 days/],
+      [overridden(NOW - HOUR, 'x'), /its end .* is not after its start/],
     ] as const) {
       const { held, problems } = new WindowGates().gateOf(api, frozen, NOW)!;
       assert.ok(held.Start);
       assert.match(problems.join(), problem);
     }
-    const ignored = requestedOverride(
-      { [OVERRIDE_ANNOTATIONS.until]: 'tomorrow', [OVERRIDE_ANNOTATIONS.reason]: 'x' },
-      NOW,
-    );
-    assert.match((ignored as { problem: string }).problem, /must be a time such as/);
+    const { from, until, reason } = OVERRIDE_ANNOTATIONS;
+    const problemOf = (annotations: Record<string, string>) =>
+      (requestedOverride(annotations) as { problem: string }).problem;
+    const start = { [from]: '2026-11-30T12:00:00Z', [reason]: 'x' };
+    assert.match(problemOf({ ...start, [until]: 'tomorrow' }), /override-until must be a time such as/);
+    assert.match(problemOf({ [until]: start[from]!, [reason]: 'x' }), /override-from must be a time such as/);
   });
 
   const nothing = {

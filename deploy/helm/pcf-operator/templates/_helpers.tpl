@@ -62,6 +62,10 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end }}
 
+{{- define "pcf-operator.approvalKeySecret" -}}
+{{- .Values.approvals.keySecret | default (printf "%s-approval-keys" (include "pcf-operator.fullname" .)) }}
+{{- end }}
+
 {{/* Variables of the operator's settings. */}}
 {{- define "pcf-operator.settings" -}}
 - { name: PCF_LOG_LEVEL, value: {{ .Values.logLevel | quote }} }
@@ -71,6 +75,22 @@ capabilities: { drop: [ALL] }
 - { name: PCF_PORT, value: {{ .Values.port | quote }} }
 {{- with .Values.dashboardPort }}
 - { name: PCF_DASHBOARD_PORT, value: {{ . | quote }} }
+{{- end }}
+{{- with .Values.approvals }}
+{{- if .url }}
+- { name: PCF_APPROVAL_URL, value: {{ .url | quote }} }
+- { name: PCF_APPROVAL_PORT, value: {{ .port | quote }} }
+- { name: PCF_APPROVAL_KEY_SECRET, value: {{ include "pcf-operator.approvalKeySecret" $ | quote }} }
+{{- if and .userHeader (not $.Values.networkPolicy.enabled) }}
+{{- fail "approvals.userHeader: it needs networkPolicy.enabled, because any client that reaches the page without the authenticating proxy could invent it" }}
+{{- end }}
+{{- if and .userHeader (not .from) }}
+{{- fail "approvals.from: name the authenticating proxy, because any other client could invent approvals.userHeader" }}
+{{- end }}
+{{- with .userHeader }}
+- { name: PCF_APPROVAL_USER_HEADER, value: {{ . | quote }} }
+{{- end }}
+{{- end }}
 {{- end }}
 {{- with .Values.tracing }}
 {{- if .endpoint }}

@@ -34,7 +34,7 @@ const inconclusiveLimit = z.int().min(0).max(1000).meta({
 });
 
 /** A value of a metric, with bounds that keep sums and differences exact enough for comparisons. */
-const figure = z.number().min(-1e15).max(1e15);
+export const figure = z.number().min(-1e15).max(1e15);
 
 /** Overrides for one metric. */
 const pace = {
@@ -45,7 +45,7 @@ const pace = {
   inconclusiveLimit: inconclusiveLimit.optional(),
 };
 
-const prometheus = z
+export const prometheus = z
   .strictObject({
     ...httpTarget,
     url: url.meta({
@@ -111,6 +111,73 @@ const latency = z
   .meta(cel(oneOperation));
 export type RequestMetric = z.output<typeof successRate>;
 
+/**
+ * Alerts on two windows with a burn rate of the error budget: Google, The Site Reliability Workbook, chapter 5. The
+ * short window is a twelfth of the long one, and ends the failure soon after the errors.
+ */
+export const BURN_RATES = {
+  Fast: { short: '5m', long: '1h', factor: 14.4 },
+  Medium: { short: '30m', long: '6h', factor: 6 },
+  Slow: { short: '6h', long: '72h', factor: 1 },
+} as const;
+
+const burnRate = z
+  .strictObject({
+    objective: z
+      .number()
+      .min(0.5)
+      .max(0.999_999)
+      .meta({
+        description: 'Service level objective: the share of GraphQL operations without an error.',
+        examples: [0.999],
+      }),
+    preset: z.enum(['Fast', 'Medium', 'Slow']).default('Fast').meta({
+      description:
+        'Windows and maximum burn rate. `Fast`: 14.4 over 5m and 1h. `Medium`: 6 over 30m and 6h. `Slow`: 1 over 6h and 3 days.',
+    }),
+    operation: requests.operation,
+    perOperation: requests.perOperation,
+    minRequests: requests.minRequests.meta({
+      description:
+        'Minimum number of requests in the short window. With fewer, the measurement is inconclusive.',
+    }),
+  })
+  .meta(cel(oneOperation));
+export type BurnRate = z.output<typeof burnRate>;
+
+const jobs = {
+  queue: z
+    .string()
+    .min(1)
+    .max(100)
+    .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/)
+    .optional()
+    .meta({ description: 'Queue, such as `webhook-delivery`. Unset: all queues together.' }),
+  perQueue: z.boolean().default(false).meta({
+    description: 'Measures each queue separately. The worst value counts, and the message names its queue.',
+  }),
+  window: durationWithin('1s', '24h').default('2m').meta({
+    description: 'Time range of the query. At least four times the scrape interval of Prometheus.',
+  }),
+  minJobs: z.int().min(1).max(1_000_000).default(10).meta({
+    description: 'Minimum number of attempts in the window. With fewer, the measurement is inconclusive.',
+    format: 'int32',
+  }),
+};
+const oneQueue = {
+  rule: '!self.perQueue || !has(self.queue)',
+  message: 'perQueue measures every queue: omit queue',
+};
+
+const jobFailureRate = z.strictObject(jobs).meta(cel(oneQueue));
+const jobDuration = z
+  .strictObject({
+    percentile: z.number().min(1).max(99.99).default(99).meta({ description: 'Percentile of the duration.' }),
+    ...jobs,
+  })
+  .meta(cel(oneQueue));
+export type JobMetric = z.output<typeof jobFailureRate>;
+
 const webhook = z
   .strictObject({
     ...httpTarget,
@@ -145,7 +212,7 @@ const comparison = z
   .strictObject({
     better: z.enum(['Higher', 'Lower']).optional().meta({
       description:
-        'Whether higher or lower values are better. Default for successRate: Higher; for latency: Lower.',
+        'Whether higher or lower values are better. Default for successRate: Higher; for latency, jobFailureRate and jobDuration: Lower.',
     }),
     absolute: figure.min(0).optional().meta({
       description: 'Allowed difference to the stable revision, in the unit of the metric.',
@@ -163,8 +230,27 @@ const comparison = z
   );
 export type Comparison = z.output<typeof comparison>;
 
+const sequential = z.strictObject({
+  alpha: z.number().min(1e-6).max(0.2).default(0.01).meta({
+    description:
+      'Probability of aborting a revision that is not worse than the stable one, divided among the steps, and of passing with one that is worse by `minEffect`. A step that restarts is tested again.',
+  }),
+  minEffect: z.number().min(1e-4).max(10).optional().meta({
+    description:
+      'Smallest relevant regression. For successRate: decrease of the success rate, by default 0.01 (one percentage point). For latency: relative increase of the latency, by default 0.2 (20 %). The delivery continues when the regression is less than this with the confidence of `alpha`.',
+  }),
+  timeBudget: durationWithin('1m', '168h').default('1h').meta({
+    description:
+      'Time per step for a decision. After it the analysis is inconclusive: the delivery waits, and the measurements continue.',
+  }),
+});
+export type SequentialTest = z.output<typeof sequential>;
+
 /** The opposite direction inverts the verdict: the worse revision would be promoted. */
-function betterIs(kind: 'successRate' | 'latency', direction: 'Higher' | 'Lower'): CelRule {
+function betterIs(
+  kind: 'successRate' | 'latency' | 'jobFailureRate' | 'jobDuration',
+  direction: 'Higher' | 'Lower',
+): CelRule {
   const better = 'self.compareWithStable.better';
   return {
     rule: `!has(self.${kind}) || !has(self.compareWithStable) || !has(${better}) || ${better} == '${direction}'`,
@@ -184,6 +270,18 @@ const metric = z
     latency: latency.optional().meta({
       description:
         'Latency of GraphQL operations in seconds, from the histogram of the API. Its last bucket ends at 2.5, which is the largest value.',
+    }),
+    burnRate: burnRate.optional().meta({
+      description:
+        'Burn rate of the error budget, from the metrics of the API: 1 uses up the budget exactly. The smaller rate of two windows counts, and a rate above that of the preset fails. A new revision has no older requests, so its windows start with it.',
+    }),
+    jobFailureRate: jobFailureRate.optional().meta({
+      description:
+        'Share of attempts at background jobs that failed, from 0 to 1, from the metrics of the workers. Needs `components.worker.canary`.',
+    }),
+    jobDuration: jobDuration.optional().meta({
+      description:
+        'Duration of attempts at background jobs in seconds, from the histogram of the workers. Its last bucket ends at 60, which is the largest value. Needs `components.worker.canary`.',
     }),
     query: z
       .string()
@@ -205,24 +303,49 @@ const metric = z
       description:
         'Comparison with the stable revision over the same window. The measurement fails if the difference exceeds these bounds.',
     }),
+    sequential: sequential.optional().meta({
+      description:
+        'Sequential test against the stable revision, instead of bounds: it counts the requests of both revisions since the weight of the step took effect, aborts as soon as the regression is significant, and passes the step when the regression is less than `minEffect`. It is evaluated every 10 s, for successRate without an initial delay, unless the metric sets `interval` and `initialDelay`. `window` and `minRequests` do not apply.',
+    }),
   })
   .meta(
     cel(
       {
-        rule: '[has(self.successRate), has(self.latency), has(self.query), has(self.webhook), has(self.job)].filter(given, given).size() == 1',
-        message: 'give exactly one of successRate, latency, query, webhook and job',
+        rule: '[has(self.successRate), has(self.latency), has(self.burnRate), has(self.jobFailureRate), has(self.jobDuration), has(self.query), has(self.webhook), has(self.job)].filter(given, given).size() == 1',
+        message:
+          'give exactly one of successRate, latency, burnRate, jobFailureRate, jobDuration, query, webhook and job',
       },
       {
-        rule: 'has(self.webhook) || has(self.job) || has(self.min) || has(self.max) || has(self.compareWithStable)',
-        message: 'give a bound: min, max or compareWithStable',
+        rule: 'has(self.webhook) || has(self.job) || has(self.burnRate) || has(self.min) || has(self.max) || has(self.compareWithStable) || has(self.sequential)',
+        message: 'give a bound: min, max, compareWithStable or sequential',
+      },
+      {
+        rule: '!has(self.sequential) || has(self.successRate) || has(self.latency)',
+        message: 'sequential needs successRate or latency',
+        fieldPath: '.sequential',
+      },
+      {
+        rule: '!has(self.sequential) || !(has(self.min) || has(self.max) || has(self.compareWithStable) || has(self.count) || has(self.failureLimit) || has(self.inconclusiveLimit))',
+        message:
+          'sequential decides by itself: omit min, max, compareWithStable, count, failureLimit and inconclusiveLimit',
+        fieldPath: '.sequential',
+      },
+      {
+        rule: '!has(self.sequential) || !has(self.successRate) || !has(self.sequential.minEffect) || self.sequential.minEffect < 1.0',
+        message: 'minEffect of successRate is a difference of rates: 1 percentage point is 0.01',
+        fieldPath: '.sequential.minEffect',
       },
       {
         rule: '!has(self.job) || (!has(self.min) && !has(self.max))',
         message: 'min and max do not apply to job: a Job has no value',
       },
       {
-        rule: '!has(self.compareWithStable) || has(self.successRate) || has(self.latency) || has(self.query)',
-        message: 'compareWithStable needs successRate, latency or query',
+        rule: '!has(self.burnRate) || (!has(self.min) && !has(self.max))',
+        message: 'min and max do not apply to burnRate: its preset has the bound',
+      },
+      {
+        rule: '!has(self.compareWithStable) || (!has(self.webhook) && !has(self.job) && !has(self.burnRate))',
+        message: 'compareWithStable needs successRate, latency, jobFailureRate, jobDuration or query',
       },
       {
         rule: '!has(self.compareWithStable) || !has(self.query) || (has(self.compareWithStable.better) && self.query.contains("{{revision}}"))',
@@ -231,6 +354,8 @@ const metric = z
       },
       betterIs('successRate', 'Higher'),
       betterIs('latency', 'Lower'),
+      betterIs('jobFailureRate', 'Lower'),
+      betterIs('jobDuration', 'Lower'),
       {
         rule: `!has(self.query) || !self.query${PLACEHOLDERS.map((it) => `.replace('${it}', '')`).join('')}.contains('{{')`,
         message: `query contains an unknown placeholder; known are ${PLACEHOLDERS.join(', ')}`,
@@ -246,6 +371,11 @@ const metric = z
         message: 'a success rate is between 0 and 1: 99 % is 0.99',
         fieldPath: '.min',
       },
+      {
+        rule: '!has(self.jobFailureRate) || ((!has(self.min) || (self.min >= 0.0 && self.min <= 1.0)) && (!has(self.max) || (self.max >= 0.0 && self.max <= 1.0)))',
+        message: 'a failure rate is between 0 and 1: 1 % is 0.01',
+        fieldPath: '.max',
+      },
     ),
   );
 export type MetricSpec = z.output<typeof metric>;
@@ -257,9 +387,10 @@ export const analysis = z
     count: count.default(3),
     failureLimit: failureLimit.default(0),
     inconclusiveLimit: inconclusiveLimit.default(3),
-    prometheus: prometheus
-      .optional()
-      .meta({ description: 'Prometheus server for successRate, latency and query.' }),
+    prometheus: prometheus.optional().meta({
+      description:
+        'Prometheus server for successRate, latency, burnRate, jobFailureRate, jobDuration and query.',
+    }),
     metrics: z
       .array(metric)
       .min(1)
@@ -273,12 +404,21 @@ export const analysis = z
   })
   .meta(
     cel({
-      rule: 'has(self.prometheus) || self.metrics.all(m, !has(m.successRate) && !has(m.latency) && !has(m.query))',
-      message: 'prometheus is required for successRate, latency and query',
+      rule: 'has(self.prometheus) || self.metrics.all(m, has(m.webhook) || has(m.job))',
+      message:
+        'prometheus is required for successRate, latency, burnRate, jobFailureRate, jobDuration and query',
       fieldPath: '.prometheus',
     }),
   );
 export type AnalysisSpec = z.output<typeof analysis>;
+
+/** Rule for an analysis before the traffic is switched: the new revision has no worker yet. */
+export const noJobMetrics = {
+  rule: '!has(self.analysis) || self.analysis.metrics.all(m, !has(m.jobFailureRate) && !has(m.jobDuration))',
+  message:
+    'jobFailureRate and jobDuration need the strategy Canary: with BlueGreen the new revision has no worker before the switch',
+  fieldPath: '.analysis',
+};
 
 /** Metrics of a step. */
 export const stepAnalysis = z.array(dnsLabel).max(16).optional().meta({
@@ -291,5 +431,13 @@ export const stepAnalysis = z.array(dnsLabel).max(16).optional().meta({
 export const stepsNameMetrics = {
   rule: 'self.steps.all(s, !has(s.analysis) || s.analysis.all(n, has(self.analysis) && self.analysis.metrics.exists(m, m.name == n)))',
   message: 'a step names a metric that analysis does not have',
+  fieldPath: '.steps',
+};
+
+/** Rule for a schema with steps and an analysis: without requests of both revisions, such a step would never pass. */
+export const sequentialNeedsTraffic = {
+  rule: '!has(self.analysis) || self.steps.all(s, (s.weight > 0 && s.weight < 100) || self.analysis.metrics.all(m, !has(m.sequential) || (!(has(s.analysis) && m.name in s.analysis) && self.steps.exists(t, has(t.analysis) && m.name in t.analysis))))',
+  message:
+    'sequential needs requests of both revisions: list the metric in the analysis of the steps with a weight from 1 to 99',
   fieldPath: '.steps',
 };

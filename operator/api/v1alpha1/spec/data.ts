@@ -101,7 +101,7 @@ const beforeContractJob = z
   })
   .meta({
     description:
-      'A Job that must succeed only after the backup is complete. It runs once after each soak, and has no permissions in the cluster by default.',
+      'A Job that must succeed only after the backup is complete. It runs after the soak, before each attempt of contract, and again if contract does not start within 10 minutes after it. It has no permissions in the cluster by default.',
   });
 export type BeforeContractJob = z.output<typeof beforeContractJob>;
 
@@ -121,7 +121,7 @@ const beforeContract = z
       .optional()
       .meta({
         description:
-          'A VolumeSnapshot of the volume of a database in the cluster. It must become ready to use. One is created after each soak, and none is ever deleted.',
+          'A VolumeSnapshot of the volume of a database in the cluster. It must become ready to use. One is created after the soak, before each attempt of contract, and again if contract does not start within 10 minutes after it. None is ever deleted.',
       }),
     backup: z
       .strictObject({
@@ -150,7 +150,7 @@ const beforeContract = z
       .optional()
       .meta({
         description:
-          'A CloudNativePG Backup. It must complete. One is created after each soak, and none is ever deleted.',
+          'A CloudNativePG Backup. It must complete. One is created after the soak, before each attempt of contract, and again if contract does not start within 10 minutes after it. None is ever deleted.',
       }),
   })
   .meta(

@@ -1,20 +1,29 @@
 /** Destinations of notifications about deliveries. */
 import { z } from 'zod';
-import { cel, dnsLabel, secretKeyRef } from '../kubernetes.js';
+import { cel, dnsLabel, durationWithin, secretKeyRef } from '../kubernetes.js';
 import { tlsClient, url } from './outgoing.js';
 
 /** Events that are sent as notifications. */
-export const DELIVERY_EVENTS = ['Started', 'Promoted', 'Aborted', 'Undone', 'Failed'] as const;
+export const DELIVERY_EVENTS = [
+  'Started',
+  'Promoted',
+  'Aborted',
+  'Undone',
+  'Failed',
+  'ApprovalRequested',
+] as const;
 export type DeliveryEventType = (typeof DELIVERY_EVENTS)[number];
+/** Webhooks that existed before approvals do not receive them, nor their links. */
+const DEFAULT_EVENTS: DeliveryEventType[] = ['Started', 'Promoted', 'Aborted', 'Undone', 'Failed'];
 
 const events = z
   .array(z.enum(DELIVERY_EVENTS))
   .min(1)
   .max(DELIVERY_EVENTS.length)
-  .default([...DELIVERY_EVENTS])
+  .default(DEFAULT_EVENTS)
   .meta({
     description:
-      'Events to send. `Failed`: manual action is required, for example after a failed migration. Default: all.',
+      'Events to send. `Failed`: manual action is required, for example after a failed migration. `ApprovalRequested`: a step waits for its manual promotion. Default: all but ApprovalRequested.',
     'x-kubernetes-list-type': 'set',
   });
 
@@ -75,17 +84,39 @@ const grafana = z
   );
 export type GrafanaTarget = z.output<typeof grafana>;
 
-export const notifications = z.strictObject({
-  webhooks: z
-    .array(webhook)
-    .max(8)
-    .default([])
-    .meta({
-      description:
-        'Incoming webhooks of Slack, or of servers that accept the same JSON: Mattermost, Rocket.Chat, Discord at /slack.',
-      'x-kubernetes-list-type': 'map',
-      'x-kubernetes-list-map-keys': ['name'],
-    }),
-  grafana: grafana.optional().meta({ description: 'Annotates deliveries in Grafana.' }),
+/** A replaced key verifies links longer than that. */
+export const MAX_LINK_LIFETIME = '168h';
+
+const approvalLinks = z.strictObject({
+  expiresAfter: durationWithin('1m', MAX_LINK_LIFETIME).default('24h').meta({
+    description:
+      'Time from the start of the wait until its links expire: 1m to 168h. After that: `kubectl pcf promote`.',
+  }),
 });
+
+export const notifications = z
+  .strictObject({
+    webhooks: z
+      .array(webhook)
+      .max(8)
+      .default([])
+      .meta({
+        description:
+          'Incoming webhooks of Slack, or of servers that accept the same JSON: Mattermost, Rocket.Chat, Discord at /slack.',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['name'],
+      }),
+    grafana: grafana.optional().meta({ description: 'Annotates deliveries in Grafana.' }),
+    approvalLinks: approvalLinks.optional().meta({
+      description:
+        'Adds links to approve and to abort to the notification `ApprovalRequested` of webhooks. Anyone who has a link can use it once. Requires the public URL of approvals in the settings of the operator. Unset: no links.',
+    }),
+  })
+  .meta(
+    cel({
+      rule: "!has(self.approvalLinks) || has(self.webhooks) && self.webhooks.exists(w, 'ApprovalRequested' in w.events)",
+      message: 'approvalLinks needs a webhook with the event ApprovalRequested',
+      fieldPath: '.approvalLinks',
+    }),
+  );
 export type NotificationsSpec = z.output<typeof notifications>;

@@ -1,7 +1,15 @@
 /** Pods: resources, environment variables, probes, scheduling. */
 import { z } from 'zod';
 import { ENV, FILE_SUFFIX } from '../../../../contract/image.js';
-import { bareQuantity, cel, durationWithin, labels, objectName, quantity } from '../kubernetes.js';
+import {
+  bareQuantity,
+  type CelRule,
+  cel,
+  durationWithin,
+  labels,
+  objectName,
+  quantity,
+} from '../kubernetes.js';
 import { affinity } from './affinity.js';
 
 const reservedEnv = Object.values(ENV).flatMap((name) => [name, name + FILE_SUFFIX]);
@@ -186,41 +194,66 @@ const componentAutoscaling = z
     }),
   );
 
-const component = (what: string) =>
-  z
-    .strictObject({
-      enabled: z
-        .boolean()
-        .default(false)
-        .meta({ description: `Runs ${what}.` }),
-      replicas: z
-        .int()
-        .min(0)
-        .max(100)
-        .default(1)
-        .meta({ description: 'Number of its pods. Omit it with `autoscaling`.', format: 'int32' }),
-      autoscaling: componentAutoscaling
-        .optional()
-        .meta({ description: 'Scales the number of its pods with a HorizontalPodAutoscaler.' }),
-      resources: resources
-        .optional()
-        .meta({ description: 'Compute resources of each of its pods. Default: those of the API.' }),
-    })
-    .meta(
-      cel({
-        rule: '!has(self.autoscaling) || self.replicas == 1',
-        message: 'give either replicas or autoscaling',
-        fieldPath: '.replicas',
-      }),
-    );
+const workerCanary = z.strictObject({
+  enabled: z.boolean().default(false).meta({
+    description:
+      'During a delivery, the new revision has its share of the workers, and so of the jobs. Otherwise the workers stay on the stable revision until the promotion.',
+  }),
+  minWeight: z.int().min(1).max(100).optional().meta({
+    description:
+      'Weight in percent from which the new revision has workers, at least one. Default: 1. With few workers, one of them is a larger share than a small weight.',
+    format: 'int32',
+  }),
+});
+
+const componentFields = (what: string) => ({
+  enabled: z
+    .boolean()
+    .default(false)
+    .meta({ description: `Runs ${what}.` }),
+  replicas: z
+    .int()
+    .min(0)
+    .max(100)
+    .default(1)
+    .meta({ description: 'Number of its pods. Omit it with `autoscaling`.', format: 'int32' }),
+  autoscaling: componentAutoscaling
+    .optional()
+    .meta({ description: 'Scales the number of its pods with a HorizontalPodAutoscaler.' }),
+  resources: resources
+    .optional()
+    .meta({ description: 'Compute resources of each of its pods. Default: those of the API.' }),
+});
+
+const eitherReplicas: CelRule = {
+  rule: '!has(self.autoscaling) || self.replicas == 1',
+  message: 'give either replicas or autoscaling',
+  fieldPath: '.replicas',
+};
+
+const worker = z
+  .strictObject({
+    ...componentFields(
+      'the background jobs (webhooks, delivery roll-ups, retention, annotations) in separate pods; needs redis',
+    ),
+    canary: workerCanary.optional().meta({ description: 'The worker as part of a delivery.' }),
+  })
+  .meta(
+    cel(eitherReplicas, {
+      rule: '!has(self.autoscaling) || !has(self.canary) || !self.canary.enabled',
+      message:
+        'canary needs a fixed number of workers: a HorizontalPodAutoscaler cannot scale the Deployments of two revisions; give replicas',
+      fieldPath: '.canary',
+    }),
+  );
+
+const login = z
+  .strictObject(
+    componentFields('the login (passwords and refresh tokens) in separate pods; needs auth.jwtSecretRef'),
+  )
+  .meta(cel(eitherReplicas));
 
 export const components = z.strictObject({
-  worker: component(
-    'the background jobs (webhooks, delivery roll-ups, retention, annotations) in separate pods; needs redis',
-  )
-    .optional()
-    .meta({ description: 'The worker, which runs background jobs.' }),
-  auth: component('the login (passwords and refresh tokens) in separate pods; needs auth.jwtSecretRef')
-    .optional()
-    .meta({ description: 'The login, with its own Service `<name>-auth`.' }),
+  worker: worker.optional().meta({ description: 'The worker, which runs background jobs.' }),
+  auth: login.optional().meta({ description: 'The login, with its own Service `<name>-auth`.' }),
 });

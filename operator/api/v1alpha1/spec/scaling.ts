@@ -88,6 +88,14 @@ const horizontal = z
       description: 'Additional metrics, as in `spec.metrics` of HorizontalPodAutoscaler (autoscaling/v2).',
       'x-kubernetes-list-type': 'atomic',
     }),
+    onChange: z
+      .enum(['Immediate', 'Rollout'])
+      .optional()
+      .meta({
+        description:
+          'When a change of `horizontal` takes effect. `Immediate` (default): at once, for all revisions. `Rollout`: it is part of the revision, so a change ' +
+          'starts a delivery. The autoscaler has the settings of the stable revision until the promotion, and an undo restores the earlier ones.',
+      }),
     behavior: z
       .strictObject({ scaleUp: scalingRules('up'), scaleDown: scalingRules('down') })
       .optional()

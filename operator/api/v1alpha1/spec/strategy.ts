@@ -1,7 +1,13 @@
 /** Delivery strategies. */
 import { z } from 'zod';
-import { cel, duration } from '../kubernetes.js';
-import { analysis, stepAnalysis, stepsNameMetrics } from './analysis.js';
+import { cel, duration, durationWithin } from '../kubernetes.js';
+import {
+  analysis,
+  noJobMetrics,
+  sequentialNeedsTraffic,
+  stepAnalysis,
+  stepsNameMetrics,
+} from './analysis.js';
 
 const countOrPercent = z
   .union([z.int().min(0).max(1000), z.string().max(5)])
@@ -21,6 +27,27 @@ const step = z.strictObject({
 });
 
 const headerName = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+
+const cookie = z.strictObject({
+  name: z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^[A-Za-z0-9_-]+$/)
+    .optional()
+    .meta({
+      description: 'Name of the cookie. Default: `pcf-<name of the PcfApi>`.',
+      examples: ['shop-release'],
+    }),
+  maxAge: durationWithin('1m', '8760h').default('168h').meta({
+    description:
+      'Time after which a browser deletes the cookie. Its user is then assigned again, at random: use a value above the duration of a delivery.',
+  }),
+  sameSite: z.enum(['Lax', 'Strict', 'None']).default('Lax').meta({
+    description:
+      'Attribute SameSite of the cookie. `None`: pages of other sites send it too. It is always Secure and HttpOnly, with Path=/.',
+  }),
+});
 
 const canary = z
   .strictObject({
@@ -60,6 +87,14 @@ const canary = z
           'database: use it only for an API whose requests are idempotent.',
         format: 'int32',
       }),
+    stickiness: z
+      .strictObject({ cookie: cookie.meta({ description: 'Cookie with the bucket of the user.' }) })
+      .optional()
+      .meta({
+        description:
+          'Keeps each user at one revision while the weight does not change, by a cookie. A higher weight moves users to the new revision only, ' +
+          'a lower one returns some of them. The canary header takes precedence. Requires Istio or the Gateway API.',
+      }),
     maxSurge: countOrPercent.optional().meta({
       description:
         'Maximum number of pods of both revisions above `replicas`, as a number or in percent. The stable revision is scaled down to stay ' +
@@ -72,23 +107,31 @@ const canary = z
     }),
   })
   .meta(
-    cel(stepsNameMetrics, {
+    cel(stepsNameMetrics, sequentialNeedsTraffic, {
       rule: '!has(self.replicas) || !has(self.maxSurge)',
       message: 'give either replicas or maxSurge: maxSurge does not apply to a fixed number of canary pods',
     }),
   );
 
-const blueGreen = z.strictObject({
-  autoPromote: z.boolean().default(true).meta({
-    description:
-      'Whether the traffic is switched as soon as all new pods are ready. Otherwise the delivery waits for `kubectl pcf promote`.',
-  }),
-  analysis: analysis.optional().meta({ description: 'Analysis of the new revision before the switch.' }),
-  scaleDownDelay: duration.default('5m').meta({
-    description:
-      'Time before the old pods are removed after the switch. Until then a rollback only changes the weight.',
-  }),
-});
+const blueGreen = z
+  .strictObject({
+    autoPromote: z.boolean().default(true).meta({
+      description:
+        'Whether the traffic is switched as soon as all new pods are ready. Otherwise the delivery waits for `kubectl pcf promote`.',
+    }),
+    analysis: analysis.optional().meta({ description: 'Analysis of the new revision before the switch.' }),
+    scaleDownDelay: duration.default('5m').meta({
+      description:
+        'Time before the old pods are removed after the switch. Until then a rollback only changes the weight.',
+    }),
+  })
+  .meta(
+    cel(noJobMetrics, {
+      rule: '!has(self.analysis) || self.analysis.metrics.all(m, !has(m.sequential))',
+      message: 'sequential compares requests that are split between two revisions: use the strategy Canary',
+      fieldPath: '.analysis',
+    }),
+  );
 
 const rollingUpdate = z
   .strictObject({
@@ -107,19 +150,28 @@ const rollingUpdate = z
     }),
   );
 
-export const strategy = z.strictObject({
-  type: z
-    .enum(['Canary', 'BlueGreen', 'RollingUpdate'])
-    .default('Canary')
-    .meta({
-      description:
-        '`Canary`: the weight increases in steps, or follows `canaryWeight`. `BlueGreen`: all new pods start, then the traffic is switched at once. ' +
-        '`RollingUpdate`: pods are replaced one by one, and the weight follows them.',
+export const strategy = z
+  .strictObject({
+    type: z
+      .enum(['Canary', 'BlueGreen', 'RollingUpdate'])
+      .default('Canary')
+      .meta({
+        description:
+          '`Canary`: the weight increases in steps, or follows `canaryWeight`. `BlueGreen`: all new pods start, then the traffic is switched at once. ' +
+          '`RollingUpdate`: pods are replaced one by one, and the weight follows them.',
+      }),
+    canary: canary.optional().meta({ description: 'Settings of the strategy Canary.' }),
+    blueGreen: blueGreen.optional().meta({ description: 'Settings of the strategy BlueGreen.' }),
+    rollingUpdate: rollingUpdate.optional().meta({ description: 'Settings of the strategy RollingUpdate.' }),
+  })
+  .meta(
+    cel({
+      rule: "self.type == 'Canary' || !has(self.canary) || !has(self.canary.stickiness)",
+      message:
+        'canary.stickiness needs the type Canary: BlueGreen switches all users at once, and RollingUpdate has no fixed weight',
+      fieldPath: '.canary.stickiness',
     }),
-  canary: canary.optional().meta({ description: 'Settings of the strategy Canary.' }),
-  blueGreen: blueGreen.optional().meta({ description: 'Settings of the strategy BlueGreen.' }),
-  rollingUpdate: rollingUpdate.optional().meta({ description: 'Settings of the strategy RollingUpdate.' }),
-});
+  );
 
 export const source = z.strictObject({
   commit: z

@@ -1,6 +1,7 @@
 /** Windows and freezes: the times at which a delivery may take steps. Shared by PcfApi and PcfWindow. */
 import { z } from 'zod';
-import { type CelRule, cel, durationWithin } from '../kubernetes.js';
+import { type CelRule, cel, dnsLabel, durationWithin } from '../kubernetes.js';
+import { figure, prometheus } from './analysis.js';
 
 /** The steps that a closed window can hold. An abort, an undo and the repair of drift are never held. */
 export const GATED_STEPS = ['Start', 'Weight', 'Promotion', 'Contract', 'Purge'] as const;
@@ -157,5 +158,58 @@ export const windowFields = {
     }),
 };
 
-export const windows = z.strictObject(windowFields);
-export type Windows = z.output<typeof windows>;
+const PLACEHOLDERS = ['{{namespace}}', '{{name}}'] as const;
+
+const freezeQuery = z
+  .strictObject({
+    name: dnsLabel.meta({ description: 'Name of the query in status and messages.' }),
+    query: z
+      .string()
+      .min(1)
+      .max(4096)
+      .meta({
+        description: `A PromQL query, such as the remaining error budget. ${PLACEHOLDERS.join(' and ')} are replaced; put them in quotes. The lowest series of the result counts.`,
+        examples: ['slo:period_error_budget_remaining:ratio{sloth_service="{{name}}"}'],
+      }),
+    below: figure.meta({
+      description: 'Bound. A value below it freezes, and so does a missing value: no data, NaN or an error.',
+    }),
+    interval: durationWithin('5s', '1h').default('1m').meta({
+      description:
+        'Time between two measurements, during a delivery and while contract migrations are pending.',
+    }),
+  })
+  .meta(
+    cel({
+      rule: `!self.query${PLACEHOLDERS.map((it) => `.replace('${it}', '')`).join('')}.contains('{{')`,
+      message: `query contains an unknown placeholder; known are ${PLACEHOLDERS.join(' and ')}`,
+      fieldPath: '.query',
+    }),
+  );
+export type FreezeQuery = z.output<typeof freezeQuery>;
+
+const times = z.strictObject(windowFields);
+/** Windows and freezes by time. */
+export type Windows = z.output<typeof times>;
+
+export const windows = z
+  .strictObject({
+    ...windowFields,
+    prometheus: prometheus.optional().meta({ description: 'Prometheus server for freezeWhen.' }),
+    freezeWhen: z
+      .array(freezeQuery)
+      .max(8)
+      .optional()
+      .meta({
+        description: 'Freezes by a measured value, for the steps of `applyTo`.',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['name'],
+      }),
+  })
+  .meta(
+    cel({
+      rule: '!has(self.freezeWhen) || size(self.freezeWhen) == 0 || has(self.prometheus)',
+      message: 'prometheus is required for freezeWhen',
+      fieldPath: '.prometheus',
+    }),
+  );

@@ -11,6 +11,54 @@ export type Outcome = (typeof OUTCOMES)[number];
 export const VERDICTS = ['Running', 'Passed', 'Failed', 'Inconclusive', 'Unavailable'] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
+/** Maximum number of points of the history of an interval. */
+export const MAX_INTERVALS = 24;
+
+const difference = (description: string) => z.number().min(-1).max(1).meta({ description });
+const requests = (description: string) =>
+  z
+    .number()
+    .min(0)
+    .max(1e15)
+    .meta({ description: `${description} since \`since\`.` });
+
+export const sequentialStatus = z.strictObject({
+  since: time(
+    'Time of the first counted request: the weight of the step took effect, or the initial delay ended.',
+  ),
+  operation: shortText
+    .optional()
+    .meta({ description: 'GraphQL operation with the regression. Unset: all operations together.' }),
+  boundary: z
+    .number()
+    .min(0)
+    .max(1e6)
+    .optional()
+    .meta({ description: 'For latency: requests above this boundary, in seconds, are counted as slow.' }),
+  estimate: difference(
+    'Increase of the share of failed or slow requests, compared with the stable revision. Positive: worse.',
+  ),
+  lower: difference('Lower bound of the increase. Above 0, the delivery is aborted.'),
+  upper: difference('Upper bound of the increase. Below `minEffect`, the step has passed.'),
+  minEffect: difference('Smallest relevant increase.'),
+  requests: requests('Requests of the new revision'),
+  stableRequests: requests('Requests of the stable revision'),
+  history: z
+    .array(
+      z.strictObject({
+        at: time('Time of the measurement.'),
+        lower: difference('Lower bound.'),
+        upper: difference('Upper bound.'),
+      }),
+    )
+    .max(MAX_INTERVALS)
+    .meta({
+      description: 'Earlier intervals of this step, oldest first, at most 24.',
+      'x-kubernetes-list-type': 'atomic',
+    }),
+});
+export type SequentialStatus = z.output<typeof sequentialStatus>;
+
 export const metricStatus = z.strictObject({
   name: shortText.meta({ description: 'Name of the metric in the spec.' }),
   verdict: z.enum(VERDICTS).meta({
@@ -36,6 +84,9 @@ export const metricStatus = z.strictObject({
   outcomeSince: time('Time of the first of the consecutive measurements with that outcome.').optional(),
   inARow: count('Number of consecutive measurements with that outcome.'),
   detail: longText.optional().meta({ description: 'Details of the last measurement.' }),
+  sequential: sequentialStatus
+    .optional()
+    .meta({ description: 'Interval of the regression, for a metric with `sequential`.' }),
 });
 export type MetricStatus = z.output<typeof metricStatus>;
 

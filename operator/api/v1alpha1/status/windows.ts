@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { longText, shortText, time } from '../kubernetes.js';
 import { GATED_STEPS } from '../spec/windows.js';
+import { OUTCOMES } from './analysis.js';
 
 const steps = (description: string) =>
   z
@@ -17,6 +18,21 @@ const closure = z.strictObject({
   allowOverride: z.boolean().meta({ description: 'Whether an override applies to it.' }),
 });
 
+const freezeMeasurement = z.strictObject({
+  name: shortText.meta({ description: 'Name of the query.' }),
+  outcome: z.enum(OUTCOMES).meta({
+    description:
+      'Success: open. Failure: the value is below the bound. Inconclusive: no data. Error: the query failed. All but Success freeze.',
+  }),
+  value: shortText.optional().meta({ description: 'Measured value.' }),
+  detail: longText.optional().meta({ description: 'Why it freezes.' }),
+  measuredAt: time('Time of the measurement.'),
+  digest: shortText.meta({
+    description: 'Digest of query, bound and server: after an edit, the measurement does not count.',
+  }),
+});
+export type FreezeMeasurement = z.infer<typeof freezeMeasurement>;
+
 export const windowsStatus = z.strictObject({
   state: z.enum(['Open', 'Closed', 'Overridden']).meta({
     description:
@@ -29,6 +45,15 @@ export const windowsStatus = z.strictObject({
     description: 'Windows and freezes that are closed now, including overridden ones.',
     'x-kubernetes-list-type': 'atomic',
   }),
+  freezeWhen: z
+    .array(freezeMeasurement)
+    .max(8)
+    .optional()
+    .meta({
+      description: 'Last measurements of `windows.freezeWhen`. Unset: no step can be held now.',
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['name'],
+    }),
   override: z
     .strictObject({
       reason: longText.meta({ description: 'Reason of the override.' }),

@@ -1,0 +1,35 @@
+/**
+ * Payload versions of each type of job. During a canary, workers of two images process the same queues: a worker
+ * returns a job whose version it cannot read to its queue, and the operator does not deliver an image whose jobs the
+ * stable one cannot read. To change a payload, release an image that reads the new version first, and write it in
+ * the next release.
+ */
+import type { JobPayloads, PayloadVersions } from '../../contract/image.js';
+
+/** Version of jobs without one: images before this rule queued them. */
+export const FIRST_VERSION = 1;
+
+const UNCHANGED: PayloadVersions = {
+  writes: FIRST_VERSION,
+  readsFrom: FIRST_VERSION,
+  readsTo: FIRST_VERSION,
+};
+
+/** By queue, of all jobs that the worker processes. `describe` and the report of `migrate up` contain them. */
+export const JOB_PAYLOADS: JobPayloads = {
+  'delivery-roll-up': UNCHANGED,
+  retention: UNCHANGED,
+  'event-retention': UNCHANGED,
+  'webhook-relay': UNCHANGED,
+  'webhook-delivery': UNCHANGED,
+  'grafana-scan': UNCHANGED,
+  'grafana-deployment': UNCHANGED,
+};
+
+export function versionsOf(payloads: JobPayloads, queue: string): PayloadVersions {
+  return payloads[queue] ?? UNCHANGED;
+}
+
+export function canRead({ readsFrom, readsTo }: PayloadVersions, version: number): boolean {
+  return readsFrom <= version && version <= readsTo;
+}

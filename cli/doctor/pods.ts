@@ -1,0 +1,24 @@
+/** The pods that the checks of a running PcfApi read. */
+import { PodKind } from '../../operator/resources/kinds.js';
+import { podSelector, selectorString } from '../../operator/resources/metadata.js';
+import type { KubeObject } from '../../operator/runtime/kube-types.js';
+import type { Subject } from './types.js';
+
+export interface Pod extends KubeObject {
+  status?: { phase?: string; conditions?: { type: string; status: string }[] };
+}
+
+/** Pods of the stable revision that run, ready ones first. */
+export async function runningPods({ client, api }: Subject): Promise<Pod[]> {
+  const { stableRevision } = api.status ?? {};
+  const labelSelector = selectorString(podSelector(api, stableRevision));
+  const { items } = await client.list(PodKind, { namespace: api.metadata.namespace, labelSelector });
+  const running = (items as Pod[]).filter(
+    ({ status, metadata }) => status?.phase === 'Running' && !metadata.deletionTimestamp,
+  );
+  return running.toSorted((a, b) => Number(isReady(b)) - Number(isReady(a)));
+}
+
+function isReady({ status }: Pod): boolean {
+  return status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+}

@@ -1,0 +1,162 @@
+/**
+ * Queries of `windows.freezeWhen`, such as a remaining error budget: a value below its bound is a freeze, and so is a
+ * missing one. They use the providers and the scheduler of analyses. The last measurement is in the status, so that a
+ * restarted operator does not repeat it. A call starts due queries and does not wait.
+ */
+import { createHash } from 'node:crypto';
+import { durationMs } from '../api/v1alpha1/kubernetes.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { AnalysisSpec, PrometheusTarget } from '../api/v1alpha1/spec/analysis.js';
+import type { FreezeQuery } from '../api/v1alpha1/spec/windows.js';
+import type { FreezeMeasurement } from '../api/v1alpha1/status/windows.js';
+import { canonicalJson } from '../runtime/canonical-json.js';
+import { keyOf } from '../runtime/store.js';
+import type { Measurement } from './analysis-model.js';
+import { MAX_DETAIL } from './measurement-record.js';
+import type { Request } from './providers/provider.js';
+import type { AnalysisScheduler } from './scheduler.js';
+
+/** Retry interval after an error of Prometheus, unless the interval of the query is shorter. */
+const RETRY_MS = 30_000;
+/** Time for a measurement that is due to start, and to be recorded. */
+const GRACE_MS = 30_000;
+/** Maximum clock difference between two leaders. */
+const CLOCK_SKEW_MS = 60_000;
+/** Keys of the scheduler end with it: a PcfApi has its analysis under its own key. */
+const SUFFIX = '/freezeWhen';
+
+export interface FreezeOutcome {
+  /** New `status.windows.freezeWhen`: the last measurement of each query that has one. */
+  measured: FreezeMeasurement[];
+  /** Queries that freeze now. */
+  frozen: { name: string; reason: string; opensWhen: string }[];
+  /** Delay of the next call without an event. In milliseconds. */
+  requeueAfterMs?: number;
+}
+
+/** The key of the PcfApi in the work queue to a key of the scheduler. */
+export function workQueueKey(key: string): string {
+  return key.endsWith(SUFFIX) ? key.slice(0, -SUFFIX.length) : key;
+}
+
+export class FreezeQueries {
+  constructor(private readonly scheduler: Pick<AnalysisScheduler, 'finished' | 'schedule' | 'forget'>) {}
+
+  /** `now`: milliseconds since the epoch. */
+  look(api: PcfApi, now: number): FreezeOutcome {
+    const { freezeWhen = [], prometheus } = api.spec.windows ?? {};
+    const key = `${keyOf(api)}${SUFFIX}`;
+    if (!prometheus) return { measured: [], frozen: [] };
+    const current = freezeWhen.map((query) => {
+      const digest = digestOf(query, prometheus);
+      const before = api.status?.windows?.freezeWhen?.find((one) => one.name === query.name);
+      const known = before?.digest === digest ? before : undefined;
+      const result = this.scheduler
+        .finished(key, digest)
+        .find(({ name, since }) => name === query.name && since === sinceOf(known));
+      const last = result ? measurementOf(result, digest) : known;
+      return { query, digest, last, waitMs: waitMs(query, last, now) };
+    });
+    const due = current.filter((one) => one.waitMs === 0);
+    this.scheduler.schedule(
+      key,
+      due.map(({ query, digest, last }) => requestOf(api, prometheus, query, digest, last, now)),
+      freezeWhen.map(({ name }) => name),
+    );
+    const validity = current.map(({ query, last }) => validMs(query, prometheus, last, now));
+    const waits = [...current.map((one) => one.waitMs), ...validity].filter((wait) => wait > 0);
+    return {
+      measured: current.flatMap(({ last }) => last ?? []),
+      frozen: current.flatMap(({ query, last }, index) => frozenBy(query, last, validity[index]!) ?? []),
+      ...(waits.length > 0 ? { requeueAfterMs: Math.min(...waits) } : {}),
+    };
+  }
+
+  /** No query is needed, or no longer. `key`: key of the PcfApi in the work queue. */
+  forget(key: string): void {
+    this.scheduler.forget(`${key}${SUFFIX}`);
+  }
+}
+
+/** Everything that decides the outcome. After an edit, an earlier measurement does not count. */
+function digestOf({ query, below }: FreezeQuery, prometheus: PrometheusTarget): string {
+  return createHash('sha256').update(canonicalJson({ query, below, prometheus })).digest('hex').slice(0, 12);
+}
+
+function sinceOf(last: FreezeMeasurement | undefined): string {
+  return last?.measuredAt ?? '';
+}
+
+/** Milliseconds until the next measurement. A time in the future means that the clock was set back. */
+function waitMs({ interval }: FreezeQuery, last: FreezeMeasurement | undefined, now: number): number {
+  if (!last) return 0;
+  const intervalMs = durationMs(interval);
+  const pauseMs = last.outcome === 'Error' ? Math.min(intervalMs, RETRY_MS) : intervalMs;
+  const ageMs = now - Date.parse(last.measuredAt);
+  return ageMs < 0 ? 0 : Math.max(0, pauseMs - ageMs);
+}
+
+/**
+ * Milliseconds for which a value at its bound still counts: until the next one had the time to arrive. A stale value,
+ * such as the one before a long restart, is none.
+ */
+function validMs(
+  { interval }: FreezeQuery,
+  { timeout }: PrometheusTarget,
+  last: FreezeMeasurement | undefined,
+  now: number,
+): number {
+  if (last?.outcome !== 'Success') return 0;
+  const ageMs = now - Date.parse(last.measuredAt);
+  if (ageMs < -CLOCK_SKEW_MS) return 0;
+  return Math.max(0, durationMs(interval) + durationMs(timeout) + GRACE_MS - ageMs);
+}
+
+function measurementOf({ name, at, outcome, value, detail }: Measurement, digest: string): FreezeMeasurement {
+  return {
+    ...{ name, digest, outcome, measuredAt: at },
+    ...(value === undefined ? {} : { value }),
+    ...(outcome === 'Success' || detail === undefined ? {} : { detail: detail.slice(0, MAX_DETAIL) }),
+  };
+}
+
+function frozenBy(
+  { name, below }: FreezeQuery,
+  last: FreezeMeasurement | undefined,
+  leftMs: number,
+): FreezeOutcome['frozen'][number] | undefined {
+  if (last?.outcome === 'Success' && leftMs > 0) return undefined;
+  const opensWhen = `a value of ${name} of at least ${below}`;
+  if (!last) return { name, opensWhen, reason: 'not measured yet' };
+  if (last.outcome === 'Failure') return { name, opensWhen, reason: `${last.value} is below ${below}` };
+  const problem = last.outcome === 'Success' ? `the last one is of ${last.measuredAt}` : last.detail;
+  return { name, opensWhen, reason: `no value: ${problem ?? 'no data'}` };
+}
+
+function requestOf(
+  api: PcfApi,
+  prometheus: PrometheusTarget,
+  { name, query, below, interval }: FreezeQuery,
+  digest: string,
+  last: FreezeMeasurement | undefined,
+  now: number,
+): Request {
+  const { namespace, name: apiName } = api.metadata;
+  const spec = { name, query, min: below };
+  const intervalMs = durationMs(interval);
+  const analysis: AnalysisSpec = {
+    ...{ interval, initialDelay: '0s', count: 1, failureLimit: 0, inconclusiveLimit: 0 },
+    prometheus,
+    metrics: [spec],
+  };
+  return {
+    ...{ api, analysis, at: now },
+    subject: { namespace, name: apiName, revision: digest, image: api.spec.image, weight: 0 },
+    due: { name, since: sinceOf(last), number: 0 },
+    metric: {
+      ...{ name, spec, intervalMs, initialDelayMs: 0, count: 1, failureLimit: 0, inconclusiveLimit: 0 },
+      timeoutMs: durationMs(prometheus.timeout),
+      ...{ continuous: true, steps: 1 },
+    },
+  };
+}
