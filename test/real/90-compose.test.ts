@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { request } from 'undici';
 import { PATHS } from '../../contract/image.js';
 import { eventually } from '../support/cluster/pcf-api.js';
-import { Docker } from './compose/docker.js';
+import type { Docker } from './compose/docker.js';
 import { documented } from './compose/documented.js';
+import { failuresDuring } from './compose/interruptions.js';
 import { ComposeProject } from './compose/project.js';
+import { sharedDocker } from './compose/shared-docker.js';
 import { ask, Lanes } from './load.js';
 import { imageOf } from './parts/images.js';
 
@@ -16,22 +18,9 @@ const SIGNING_KEY = 'a signing key of this scenario only';
 const UNAVAILABLE = /HTTP 503 .*SERVICE_UNAVAILABLE/;
 /** Connections that no process accepted, and the response before the API has connected to the database. */
 const NOT_SERVING = /ECONNREFUSED|ECONNRESET|other side closed|HTTP 503 .*SERVICE_UNAVAILABLE/;
-/** A failure without its time and data. */
-const kind = (failure: string) =>
-  /HTTP \d+|"code":"\w+"|E[A-Z]{6,}|other side closed/.exec(failure)?.[0] ?? failure;
-
 /** The first failures that are not of the expected kind. */
 const others = (failures: string[], expected: RegExp) =>
   failures.filter((failure) => !expected.test(failure)).slice(0, 3);
-
-let docker: Docker;
-
-before(async function () {
-  this.timeout(180_000);
-  docker = await Docker.start();
-});
-
-after(() => docker?.remove());
 
 describe('real Docker Compose', function () {
   this.timeout(400_000);
@@ -63,22 +52,11 @@ describe('real Docker Compose', function () {
     Date.parse(await project.inspect(service, '{{.State.FinishedAt}}'));
 
   /** Runs a script under load. Returns the failed requests. */
-  async function failuresDuring(script: string): Promise<string[]> {
-    lanes.takeFailures();
-    const begin = Date.now();
-    await project.sh(script);
-    await eventually('the API responds', async () => {
-      const { status } = await ask({ url: URL, headers: { 'x-api-key': key } }).catch(() => ({ status: 0 }));
-      return status === 200;
-    });
-    const failures = lanes.takeFailures();
-    console.error(`      ${script.trim().split('\n').join('; ')}: ${failures.length} failed requests,`);
-    console.error(`      ${Date.now() - begin} ms; ${[...new Set(failures.map(kind))].join(', ')}`);
-    return failures;
-  }
+  const interrupt = (script: string) =>
+    failuresDuring(project, lanes, { url: URL, headers: { 'x-api-key': key } }, script);
 
   before(() => {
-    project = ComposeProject.create(docker);
+    project = ComposeProject.create(sharedDocker());
   });
 
   after(() => lanes.stop());
@@ -131,20 +109,20 @@ docker compose up`,
 
   it('a restart of the worker fails no request', async () => {
     lanes.add('api', { url: URL, headers: { 'x-api-key': key } });
-    assert.deepEqual(await failuresDuring('docker compose restart worker'), []);
+    assert.deepEqual(await interrupt('docker compose restart worker'), []);
   });
 
   it('a restart of Redis fails no request', async () => {
-    assert.deepEqual(await failuresDuring('docker compose restart redis'), []);
+    assert.deepEqual(await interrupt('docker compose restart redis'), []);
   });
 
   it('a restart of PostgreSQL fails requests with an error that clients can retry', async () => {
-    const failures = await failuresDuring('docker compose restart postgres');
+    const failures = await interrupt('docker compose restart postgres');
     assert.deepEqual(others(failures, UNAVAILABLE), []);
   });
 
   it('a restart of the only API container shuts it down gracefully; requests fail until it serves', async () => {
-    const failures = await failuresDuring('docker compose restart api');
+    const failures = await interrupt('docker compose restart api');
     assert.notEqual(failures.length, 0);
     assert.deepEqual(others(failures, NOT_SERVING), []);
     assert.match(await project.sh('docker compose logs api'), /"msg":"shut down"/);
@@ -154,9 +132,9 @@ docker compose up`,
     project.use('1.1.0');
     const old = await startedAt('api');
     const [migrate, up] = documented(PAGE, '### Upgrade', 0, {}).trim().split('\n');
-    assert.deepEqual(await failuresDuring(migrate!), []);
+    assert.deepEqual(await interrupt(migrate!), []);
     assert.equal(await startedAt('api'), old);
-    assert.deepEqual(others(await failuresDuring(up!), NOT_SERVING), []);
+    assert.deepEqual(others(await interrupt(up!), NOT_SERVING), []);
     assert.equal((await ask({ url: URL, headers: { 'x-api-key': key } })).version, '1.1.0');
     assert.ok((await startedAt('api')) > (await finishedAt('migrate')));
   });
@@ -193,6 +171,11 @@ docker compose up`,
 
 describe('real docker run', function () {
   this.timeout(300_000);
+  let docker: Docker;
+
+  before(() => {
+    docker = sharedDocker();
+  });
 
   it('the first commands of docs/docker.md serve with one variable', async () => {
     await docker.sh(

@@ -7,6 +7,8 @@ export interface Target {
   /** `http://address:port` */
   url: string;
   headers?: Record<string, string>;
+  /** Trusted certificate of an `https` target, PEM. */
+  ca?: string;
 }
 
 export interface Answer {
@@ -72,7 +74,7 @@ export class Lanes {
   }
 
   private async work(name: string, target: Target, pauseMs: number, keepAlive: boolean): Promise<void> {
-    const agent = new Agent({ pipelining: keepAlive ? 1 : 0, connections: 1 });
+    const agent = new Agent({ pipelining: keepAlive ? 1 : 0, connections: 1, connect: { ca: target.ca } });
     while (!this.stopping.signal.aborted) {
       const problem = await ask(target, agent).then(
         ({ status, version, text }) => {

@@ -18,7 +18,7 @@ const NOT_COVERED = [
   "callers inside the mesh: sidecars and ambient need an Envoy or a ztunnel of Istio's own build",
   'DNS names of Services: there is no DNS server, clients and pods use addresses',
   'cert-manager, External Secrets Operator, VerticalPodAutoscaler: only their CRDs are installed',
-  "Compose: the official images of PostgreSQL and Redis, in whose place are this machine's programs; `--build`",
+  "Compose: the official images of PostgreSQL, Redis, Envoy and Prometheus, in whose place are this machine's programs; Grafana; `--build`",
   'Docker Swarm: its load balancer needs IPVS in the kernel',
 ];
 

@@ -49,14 +49,19 @@ interface Service {
   healthcheck?: { test?: string[]; disable?: boolean };
   depends_on?: Record<string, { condition: string }>;
   restart?: string;
-  networks?: string[];
+  networks?: string[] | Record<string, object>;
   secrets?: (string | { source: string; target: string })[];
   deploy?: { update_config?: object; rollback_config?: object; mode?: string };
 }
 interface Compose {
   services: Record<string, Service>;
   secrets: Record<string, object>;
+  configs?: Record<string, { file: string }>;
 }
+
+/** Networks of a service in either syntax. */
+const networksOf = ({ networks = [] }: Service) =>
+  Array.isArray(networks) ? networks : Object.keys(networks);
 
 const load = (file: string) => parse(readFileSync(file, 'utf8'), { merge: true }) as Compose;
 
@@ -132,20 +137,65 @@ describe('deploy/compose/compose.yaml', () => {
     const command = services.redis!.command!.join(' ');
     assert.match(command, /--maxmemory-policy noeviction/);
     assert.match(command, /--appendonly yes/);
-    assert.ok(services.worker!.networks!.includes('front'));
+    assert.deepEqual(services['redis-replica']!.command, services.redis!.command);
+    assert.ok(networksOf(services.worker!).includes('front'));
   });
 
-  it('has example settings that the API accepts', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'pcf-compose-'));
-    try {
-      cpSync('deploy/compose/secrets/settings.example.toml', join(folder, 'settings.toml'));
-      const settings = await loadSettings({ [ENV.environment]: 'production', [ENV.configDir]: folder });
-      assert.equal(settings.server.port, PORTS.http);
-      assert.equal(new URL(settings.database.url).hostname, 'postgres');
-      assert.ok('postgres' in services && 'redis' in services);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+  for (const example of ['settings.example.toml', 'settings.ha.example.toml'])
+    it(`has settings that the API accepts: ${example}`, async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'pcf-compose-'));
+      try {
+        cpSync(`deploy/compose/secrets/${example}`, join(folder, 'settings.toml'));
+        const env = {
+          ...services.api!.environment,
+          [ENV.environment]: 'production',
+          [ENV.configDir]: folder,
+        };
+        const { server, database, redis } = await loadSettings(env);
+        assert.equal(server.port, PORTS.http);
+        for (const url of [database.url, database.replica_url ?? database.url])
+          assert.ok(new URL(url).hostname in services, url);
+        for (const host of redis.url!.replace('redis://', '').split(','))
+          assert.ok(host.split(':')[0]! in services, host);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    });
+
+  it('mounts files that exist, and secrets whose creation is documented', () => {
+    const { configs, secrets } = load('deploy/compose/compose.yaml');
+    for (const { file } of Object.values(configs!)) assert.ok(existsSync(join('deploy/compose', file)), file);
+    const page = readFileSync('docs/install.md', 'utf8');
+    for (const { file } of Object.values(secrets) as { file: string }[])
+      assert.ok(page.includes(file.replace('./', '')), file);
+  });
+
+  it('the gateway and Prometheus have a target for each container of the API', () => {
+    const all = Object.keys(services).filter((name) => /^api(-\d)?$/.test(name));
+    const envoy = readFileSync('deploy/compose/gateway/envoy.yaml', 'utf8');
+    const targets = [...envoy.matchAll(/address: (api[\w-]*), port_value: (\d+)/g)];
+    assert.deepEqual(
+      targets.map(([, name, port]) => `${name}:${port}`),
+      all.map((name) => `${name}:${PORTS.http}`),
+    );
+    const { scrape_configs } = parse(readFileSync('deploy/compose/monitoring/prometheus.yaml', 'utf8'));
+    const [{ names, port }] = scrape_configs[0].dns_sd_configs;
+    assert.deepEqual({ names, port }, { names: [...all, 'worker', 'auth'], port: PORTS.metrics });
+    const shared = Object.entries(services).filter(([, service]) => networksOf(service).includes('upstream'));
+    assert.deepEqual(shared.map(([name]) => name).sort(), [...all, 'gateway'].sort());
+  });
+
+  it('Grafana loads the dashboard of this repository with a provisioned data source', () => {
+    const grafana = services.grafana as unknown as { configs: { source: string; target: string }[] };
+    const target = (source: string) => grafana.configs.find((one) => one.source === source)!.target;
+    const provisioned = (name: string) =>
+      parse(readFileSync(`deploy/compose/monitoring/grafana/${name}.yaml`, 'utf8'));
+    assert.match(target('grafana-datasources'), /^\/etc\/grafana\/provisioning\/datasources\//);
+    assert.match(target('grafana-dashboards'), /^\/etc\/grafana\/provisioning\/dashboards\//);
+    assert.equal(dirname(target('dashboard')), provisioned('dashboards').providers[0].options.path);
+    const [source] = provisioned('datasources').datasources;
+    assert.ok(new URL(source.url).hostname in services);
+    assert.equal(source.isDefault, true);
   });
 });
 

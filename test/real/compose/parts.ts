@@ -5,6 +5,7 @@ import type { Progress } from '../../../sandbox/process/go-build.js';
 import { baseImages } from '../parts/base-images.js';
 import { buildVersions, emptyFolder, writeArchives } from '../parts/images.js';
 import { envoy } from '../parts/programs.js';
+import { buildFrontImages, ENVOY_IMAGE, PROMETHEUS_IMAGE } from './front-images.js';
 import { type DockerPrograms, resolveDockerPrograms } from './programs.js';
 import { buildStoreImages, POSTGRES_IMAGE, REDIS_IMAGE } from './store-images.js';
 
@@ -29,7 +30,9 @@ export async function buildDockerParts(progress: Progress): Promise<void> {
   const base = await baseImages(folder, envoy());
   const versions = await buildVersions(base, folder, progress);
   await buildStoreImages(folder, base.busybox, programs.postgres);
-  const archives = await writeArchives([POSTGRES_IMAGE, REDIS_IMAGE, ...versions.images], folder);
+  await buildFrontImages(folder, base);
+  const others = [POSTGRES_IMAGE, REDIS_IMAGE, ENVOY_IMAGE, PROMETHEUS_IMAGE];
+  const archives = await writeArchives([...others, ...versions.images], folder);
   writeFileSync(FILE, JSON.stringify({ programs, archives } satisfies DockerParts));
 }
 

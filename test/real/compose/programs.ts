@@ -35,6 +35,7 @@ const DOCKER = '/usr/bin/docker';
 const SYSTEM: Record<string, string> = {
   ...{ dockerd: 'docker.io', 'redis-server': 'redis-server', 'redis-cli': 'redis-tools' },
   ...{ iptables: 'iptables', ip: 'iproute2', buildah: 'buildah', busybox: 'busybox-static' },
+  ...{ prometheus: 'prometheus', bash: 'bash', openssl: 'openssl' },
   ...{ setpriv: 'util-linux', curl: 'curl', unshare: 'util-linux', mount: 'mount' },
 };
 

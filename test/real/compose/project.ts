@@ -1,5 +1,5 @@
-/** A copy of deploy/compose, as a user changes it: secrets, and the image of each release. */
-import { cpSync } from 'node:fs';
+/** A copy of deploy/compose and the files that it mounts, as a user changes it: secrets, and the image of each release. */
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { imageOf } from '../parts/images.js';
 import type { Docker } from './docker.js';
@@ -14,7 +14,9 @@ export class ComposeProject {
 
   static create(docker: Docker): ComposeProject {
     const root = join(docker.folder, 'repository');
-    cpSync('deploy/compose', join(root, 'deploy/compose'), { recursive: true });
+    rmSync(root, { recursive: true, force: true });
+    for (const folder of ['deploy/compose', 'deploy/alerts', 'deploy/dashboards'])
+      cpSync(folder, join(root, folder), { recursive: true });
     return new ComposeProject(docker, root);
   }
 

@@ -23,7 +23,7 @@ const PREFIX = '/usr/local';
 
 /** Builds both on an image with busybox. `archive` has PostgreSQL's programs. */
 export async function buildStoreImages(folder: string, busybox: string, archive: string): Promise<void> {
-  await build(join(folder, 'postgres'), POSTGRES_IMAGE, (root) => addPostgres(root, archive), [
+  await buildImage(join(folder, 'postgres'), POSTGRES_IMAGE, (root) => addPostgres(root, archive), [
     `FROM ${busybox}`,
     'COPY root /',
     ...addUser('postgres', 70, 70),
@@ -31,13 +31,15 @@ export async function buildStoreImages(folder: string, busybox: string, archive:
     // A tmpfs has the mode of the folder in the image.
     'RUN chmod 1777 /tmp && chmod 3777 /run/postgresql',
     `ENV PATH=${PREFIX}/bin:/usr/bin:/bin LANG=C PGHOST=/run/postgresql`,
+    // The module of the WAL receiver has no path to libpq.
+    `ENV LD_LIBRARY_PATH=${PREFIX}/lib`,
     'VOLUME /var/lib/postgresql',
     'STOPSIGNAL SIGINT',
     'EXPOSE 5432',
     'ENTRYPOINT ["/entrypoint.sh"]',
     'CMD ["postgres"]',
   ]);
-  await build(join(folder, 'redis'), REDIS_IMAGE, addRedis, [
+  await buildImage(join(folder, 'redis'), REDIS_IMAGE, addRedis, [
     `FROM ${busybox}`,
     'COPY root /',
     ...addUser('redis', 999, 1000),
@@ -45,19 +47,20 @@ export async function buildStoreImages(folder: string, busybox: string, archive:
     'VOLUME /data',
     'WORKDIR /data',
     'EXPOSE 6379',
-    'ENTRYPOINT ["/entrypoint.sh"]',
+    // The base image has an entrypoint of its own.
+    'ENTRYPOINT ["/usr/bin/env"]',
     'CMD ["redis-server"]',
   ]);
 }
 
-function addUser(name: string, uid: number, gid: number): string[] {
+export function addUser(name: string, uid: number, gid: number): string[] {
   return [
     `RUN echo '${name}:x:${uid}:${gid}::/:/bin/sh' >> /etc/passwd`,
     `RUN echo '${name}:x:${gid}:' >> /etc/group`,
   ];
 }
 
-async function build(
+export async function buildImage(
   folder: string,
   image: string,
   add: (root: string) => void,
@@ -95,5 +98,4 @@ function addPostgres(root: string, archive: string): void {
 function addRedis(root: string): void {
   addProgram(root, 'redis-server');
   addProgram(root, 'redis-cli');
-  copyFileSync('test/real/compose/redis-image/entrypoint.sh', join(root, 'entrypoint.sh'));
 }
