@@ -6,7 +6,7 @@ import { Command, Option } from 'commander';
 import type { KnownMigration } from '../api-server/migrations/engine/known-migrations.js';
 import { type MigrationPhase, migrationPhaseSchema } from '../contract/image.js';
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
-import type { MigrationStatus } from '../operator/api/v1alpha1/status.js';
+import type { MigrationStatus } from '../operator/api/v1alpha1/status/migration.js';
 import { REQUEST_ANNOTATIONS } from '../operator/reconciler/strategies.js';
 import { PcfApiKind } from '../operator/resources/kinds.js';
 import { type ClusterOptions, clusterCommand, FIELD_MANAGER, getPcfApi, withCluster } from './cluster.js';

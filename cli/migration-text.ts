@@ -1,5 +1,5 @@
 /** Text about running migrations. */
-import type { MigrationStatus } from '../operator/api/v1alpha1/status.js';
+import type { MigrationStatus } from '../operator/api/v1alpha1/status/migration.js';
 import { age, bar, span } from './output.js';
 
 /** `████░░ 42 % of 1000000 rows, 6625 rows/s, 90s left`. */

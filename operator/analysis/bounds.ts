@@ -1,10 +1,7 @@
 /** Compares a measurement with the bounds of its metric. */
-import {
-  BURN_RATES,
-  type BurnRate,
-  type Comparison,
-  type MetricSpec,
-} from '../api/v1alpha1/spec/analysis.js';
+
+import type { Comparison, MetricSpec } from '../api/v1alpha1/spec/analysis.js';
+import { BURN_RATES, type BurnRate } from '../api/v1alpha1/spec/analysis-sources.js';
 import type { Outcome } from '../api/v1alpha1/status/analysis.js';
 import type { Evaluation, Reading, Sample } from './analysis-model.js';
 import { format } from './format-value.js';

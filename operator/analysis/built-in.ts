@@ -4,14 +4,14 @@
  */
 import { countedIncrease, METRICS } from '../../contract/metrics.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
+import type { MetricSpec } from '../api/v1alpha1/spec/analysis.js';
 import {
   BURN_RATES,
   type BurnRate,
   type JobMetric,
-  type MetricSpec,
   type PrometheusTarget,
   type RequestMetric,
-} from '../api/v1alpha1/spec/analysis.js';
+} from '../api/v1alpha1/spec/analysis-sources.js';
 import { quoted } from './placeholders.js';
 
 const OPERATION = METRICS.operationLabel;

@@ -6,7 +6,8 @@
 import { createHash } from 'node:crypto';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { AnalysisSpec, PrometheusTarget } from '../api/v1alpha1/spec/analysis.js';
+import type { AnalysisSpec } from '../api/v1alpha1/spec/analysis.js';
+import type { PrometheusTarget } from '../api/v1alpha1/spec/analysis-sources.js';
 import type { FreezeQuery } from '../api/v1alpha1/spec/windows.js';
 import type { FreezeMeasurement } from '../api/v1alpha1/status/windows.js';
 import { canonicalJson } from '../runtime/canonical-json.js';

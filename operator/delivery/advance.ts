@@ -1,5 +1,5 @@
 /** Moves the delivery on: starts, cancels, supersedes or aborts it, completes a step, or promotes the revision. */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import { abortReason } from './abort-rules.js';
 import { type DeliveryContext, withPosition } from './context.js';
 import type { Decision } from './delivery-plan.js';

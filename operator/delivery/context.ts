@@ -1,5 +1,5 @@
 /** The input of every step and rule of the planner. */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { DeliverySpec } from './delivery-spec.js';
 import type { Observation, RevisionView } from './observation.js';
 import { isMigrated, viewOf } from './revision-view.js';

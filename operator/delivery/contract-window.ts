@@ -3,7 +3,7 @@
  * is delivered after a restore, until a purge drops it permanently. Pure.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { DeliveryContext } from './context.js';
 import type { ContractView, MigrationJob, RevisionView, WindowView } from './observation.js';
 import { viewOf } from './revision-view.js';

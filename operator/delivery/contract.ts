@@ -1,5 +1,5 @@
 /** Contract: runs after the promotion and the soak, once no pod is left that needs what it removes. */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import { type DeliveryContext, withPosition } from './context.js';
 import { endingStage } from './contract-window.js';
 import type { ContractView, MigrationJob } from './observation.js';

@@ -1,6 +1,7 @@
 /** The result of the planner. Plain data: no clock, no Kubernetes objects. */
 import type { GatedStep } from '../api/v1alpha1/spec/windows.js';
-import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
+import type { TrafficStatus } from '../api/v1alpha1/status.js';
 import type { MigrationJob, RouteView } from './observation.js';
 import type { SchemaInUse } from './schema-check.js';
 

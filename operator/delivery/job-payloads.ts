@@ -1,6 +1,7 @@
 /** Whether the workers of two revisions can process each other's jobs: both take jobs from the same queues. */
+
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { JobPayloads, PayloadVersions } from '../api/v1alpha1/status/job-payloads.js';
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { DeliveryContext } from './context.js';
 import type { Observation, RevisionView } from './observation.js';
 import { isMigrated } from './revision-view.js';

@@ -2,7 +2,7 @@
  * The wait of a step for its manual promotion. If it is announced, it is recorded in the position: it is announced once,
  * and its approval links are valid while it is recorded and not answered.
  */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { DeliveryContext } from './context.js';
 import type { Decision } from './delivery-plan.js';
 import { approvalId, stepId } from './request-ids.js';

@@ -1,8 +1,9 @@
 /** The input of the planner: revisions, their pods and migrations, and the route. Plain data: no clock, no Kubernetes objects. */
 import type { Reason } from '../api/v1alpha1/reasons.js';
+import type { DeliveryPosition, PositionRecord } from '../api/v1alpha1/status/delivery-position.js';
 import type { JobPayloads } from '../api/v1alpha1/status/job-payloads.js';
+import type { BackfillStatus } from '../api/v1alpha1/status/migration.js';
 import type { RecordedSchemaCheck } from '../api/v1alpha1/status/schema-check.js';
-import type { BackfillStatus, DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
 import type { GateView } from './windows/gate.js';
 
 /** State of expand and backfill together. `Planned`: they wait for an approval. */

@@ -1,5 +1,5 @@
 /** Migrations before the first pod of a revision: which Job runs next, and which approval is required. */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { DeliveryContext } from './context.js';
 import type { MigrationJob, MigrationStage, Observation } from './observation.js';
 import { deliveryId } from './request-ids.js';

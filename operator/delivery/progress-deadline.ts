@@ -1,5 +1,5 @@
 /** The progress deadline: the longest time for which pods of a delivery may make no progress. */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { DeliveryContext } from './context.js';
 import type { RevisionView } from './observation.js';
 import { isMigrated } from './revision-view.js';

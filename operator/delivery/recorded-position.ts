@@ -2,7 +2,7 @@
  * The part of a position that is also recorded at the revisions it concerns: a lost status must
  * neither remove the rollback floor nor retry an aborted revision.
  */
-import type { DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition, PositionRecord } from '../api/v1alpha1/status/delivery-position.js';
 import type { Observation } from './observation.js';
 import { viewOf } from './revision-view.js';
 

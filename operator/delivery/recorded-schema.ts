@@ -1,5 +1,5 @@
 /** Records the state of the schema in the position: Jobs and their reports may be deleted. */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import { recordWindow, withHidden } from './contract-window.js';
 import { recordJobs } from './job-payloads.js';
 import type { Observation } from './observation.js';

@@ -2,7 +2,7 @@
  * A position that is lost, as after a restore from a backup or a replaced status, is recovered from
  * the cluster: the route as it was read back, and the pods and records of revisions.
  */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import { type Advance, startDelivery } from './advance.js';
 import { createContext, type DeliveryContext } from './context.js';
 import type { DeliveryPlan } from './delivery-plan.js';

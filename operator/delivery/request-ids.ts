@@ -1,5 +1,5 @@
 /** Identifiers that requests (annotations) name, so that a request for one delivery does not apply to the next. */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 
 /** The revision that an undo returns to: during a delivery or after an abort the stable one, else the one before it. */
 export function undoTarget({ stable, update, failed, previous }: DeliveryPosition): string | undefined {

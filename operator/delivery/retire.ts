@@ -3,7 +3,7 @@
  * for a delay, during which an undo is instant. The delay ends when another delivery gets pods: capacity of the cluster
  * and the connection budget allow for two revisions.
  */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { DeliveryContext } from './context.js';
 import type { RouteView } from './observation.js';
 import { ALL_REVISIONS, shareOf } from './route-share.js';

@@ -2,7 +2,7 @@
  * The rollback floor: the oldest revision that can run with the schema. A contract migration removes what earlier
  * code needs, so a revision can run only if its image has all contract migrations that were started.
  */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { RevisionView } from './observation.js';
 import { viewOf } from './revision-view.js';
 

@@ -1,7 +1,7 @@
 /** The check of the GraphQL schema: which breaking changes clients still use, and whether they hold the weight at 0. */
 
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { RecordedSchemaCheck, SchemaChange } from '../api/v1alpha1/status/schema-check.js';
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { DeliveryContext } from './context.js';
 import type { Observation, RevisionView } from './observation.js';
 

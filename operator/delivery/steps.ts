@@ -1,5 +1,5 @@
 /** The steps of a delivery: their weights, what they wait for, and when the next one starts. */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import { type DeliveryContext, withPosition } from './context.js';
 import type { Decision, StepView } from './delivery-plan.js';
 import type { Stage } from './delivery-spec.js';

@@ -1,6 +1,6 @@
 /** Windows and freezes in the planner: which steps of the delivery they hold. The way back is never held. */
 import type { GatedStep } from '../api/v1alpha1/spec/windows.js';
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { DeliveryContext } from './context.js';
 import type { RevisionView } from './observation.js';
 import { effectiveShare } from './route-share.js';

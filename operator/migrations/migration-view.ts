@@ -1,7 +1,7 @@
 /** State of the migrations of a revision, read from their Jobs, and the next Job. Pure. */
 import type { JobPayloads, MigrationReport, SchemaCheck } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { BackfillStatus } from '../api/v1alpha1/status.js';
+import type { BackfillStatus } from '../api/v1alpha1/status/migration.js';
 import type { ContractView, MigrationStage, MigrationState } from '../delivery/observation.js';
 import { JobKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';

@@ -1,6 +1,6 @@
 /** State of the window after a contract, read from its Jobs. Pure. */
 import type { MigrationReport } from '../../contract/image.js';
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { JobState, WindowView } from '../delivery/observation.js';
 import { LABELS } from '../resources/metadata.js';
 import { type Job, type JobView, wasCreatedBy } from './job-view.js';

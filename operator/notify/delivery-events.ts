@@ -1,5 +1,5 @@
 /** Converts decisions of a plan to events for notifications. Pure. */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { Decision } from '../delivery/delivery-plan.js';
 import { approvalId } from '../delivery/request-ids.js';
 import type { DeliveryEvent } from './event.js';

@@ -5,7 +5,8 @@
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { startOfFailure, undoneDelivery } from '../api/v1alpha1/start-of-failure.js';
-import type { DeliveryPosition, DeliveryRecord, PcfApiStatus } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
+import type { DeliveryRecord, PcfApiStatus } from '../api/v1alpha1/status.js';
 import type { RevisionFacts } from './delivery-events.js';
 
 export interface DeploymentReport {

@@ -4,7 +4,7 @@ import type { AnalysisStep } from '../analysis/plan-metrics.js';
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import type { AnalysisSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import { keyOf } from '../runtime/store.js';
 import type { Observed } from './observed.js';
 

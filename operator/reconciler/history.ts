@@ -1,6 +1,7 @@
 /** The history of deliveries, from which the delivery figures are computed. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { DeliveryPosition, DeliveryRecord } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
+import type { DeliveryRecord } from '../api/v1alpha1/status.js';
 import type { Decision, DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { Revision } from '../resources/revision.js';
 import { decidingManager } from './attribution.js';

@@ -1,6 +1,6 @@
 /** The status of the database schema: the state of migrations, what they wait for, and the rollback floor. */
 import type { MigrationReport } from '../../contract/image.js';
-import type { MigrationStatus } from '../api/v1alpha1/status.js';
+import type { MigrationStatus } from '../api/v1alpha1/status/migration.js';
 import { windowEnd, windowRevision } from '../delivery/contract-window.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { isMigrated } from '../delivery/plan.js';

@@ -1,6 +1,6 @@
 /** Reads one PcfApi and its objects from the caches. Sends no request. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { Failure, RevisionView, RouteView } from '../delivery/observation.js';
 import { latestContract } from '../delivery/recorded-position.js';
 import type { LiveReports } from '../migrations/job-view.js';

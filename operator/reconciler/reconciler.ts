@@ -2,7 +2,7 @@
 import { inSpan } from '../../contract/tracing/tracing.js';
 import type { FreezeOutcome } from '../analysis/freeze-queries.js';
 import { FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import { inEffect } from '../delivery/plan.js';
 import { gateView } from '../delivery/windows/gate.js';
 import { ROUTES } from '../resources/kinds.js';

@@ -1,6 +1,6 @@
 /** A part of the delivery's position as an annotation of a ControllerRevision, whose data is immutable. */
 import { GROUP } from '../api/v1alpha1/pcfapi.js';
-import { type PositionRecord, positionRecord } from '../api/v1alpha1/status.js';
+import { type PositionRecord, positionRecord } from '../api/v1alpha1/status/delivery-position.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { stringify } from 'smol-toml';
 import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
-import type { PositionRecord } from '../api/v1alpha1/status.js';
+import type { PositionRecord } from '../api/v1alpha1/status/delivery-position.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { ControllerRevisionKind } from './kinds.js';

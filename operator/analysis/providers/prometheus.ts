@@ -1,7 +1,7 @@
 /** Instant queries to Prometheus and compatible servers. */
 import { z } from 'zod';
 import { durationMs } from '../../api/v1alpha1/kubernetes.js';
-import { BURN_RATES, type PrometheusTarget } from '../../api/v1alpha1/spec/analysis.js';
+import { BURN_RATES, type PrometheusTarget } from '../../api/v1alpha1/spec/analysis-sources.js';
 import { OutgoingError, post } from '../../runtime/outgoing/http.js';
 import type { SecretReader } from '../../runtime/outgoing/secrets.js';
 import type { Reading, Sample, Subject } from '../analysis-model.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
-import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status/delivery-position.js';
 import type { Decision } from '../../../operator/delivery/delivery-plan.js';
 import { decidingManager } from '../../../operator/reconciler/attribution.js';
 import type { Observed } from '../../../operator/reconciler/observed.js';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status/delivery-position.js';
 import { recordedRevisions, unwantedObjects } from '../../../operator/reconciler/desired.js';
 import type { Observed } from '../../../operator/reconciler/observed.js';
 import { ControllerRevisionKind } from '../../../operator/resources/kinds.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { horizontalScaling, sizedResources } from '../../../operator/api/v1alpha1/defaults.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
-import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status/delivery-position.js';
 import { autoscalingLines } from '../../../operator/dashboard/view/autoscaling-lines.js';
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import { autoscalingStatus } from '../../../operator/reconciler/autoscaling.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
-import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status.js';
+import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status/delivery-position.js';
 import { plan } from '../../../operator/delivery/plan.js';
 import { desiredObjects, removable, unwantedObjects } from '../../../operator/reconciler/desired.js';
 import { observe } from '../../../operator/reconciler/observe.js';

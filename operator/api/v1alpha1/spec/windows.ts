@@ -1,7 +1,8 @@
 /** Windows and freezes: the times at which a delivery may take steps. Shared by PcfApi and PcfWindow. */
 import { z } from 'zod';
 import { type CelRule, cel, dnsLabel, durationWithin } from '../kubernetes.js';
-import { figure, prometheus } from './analysis.js';
+import { figure } from './analysis.js';
+import { prometheus } from './analysis-sources.js';
 
 /** The steps that a closed window can hold. An abort, an undo and the repair of drift are never held. */
 export const GATED_STEPS = ['Start', 'Weight', 'Promotion', 'Contract', 'Purge'] as const;
