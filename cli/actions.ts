@@ -1,6 +1,6 @@
 /** Actions on a delivery, used by the commands and by the dashboard. */
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
-import { deliveryId, fullId, stepId, undoTarget } from '../operator/delivery/plan.js';
+import { deliveryId, fullId, retryId, stepId, undoTarget } from '../operator/delivery/plan.js';
 import { belowFloorMessage } from '../operator/delivery/rollback-floor.js';
 import { OVERRIDE_ANNOTATIONS } from '../operator/delivery/windows/override.js';
 import { REQUEST_ANNOTATIONS } from '../operator/reconciler/strategies.js';
@@ -60,7 +60,7 @@ export const abort: Action = request('abort', (api) => ({ value: currentDelivery
 export const retry: Action = request('retry', ({ status, metadata }) => {
   const failed = status?.failed;
   if (!failed) throw new CliError(`${metadata.name} has no aborted revision`);
-  return { value: `${failed.revision}@${failed.at}`, done: `retries ${failed.revision}` };
+  return { value: retryId({ failed })!, done: `retries ${failed.revision}` };
 });
 
 /** Overrides the windows and freezes of a PcfApi for a limited time. */

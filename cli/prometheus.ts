@@ -2,6 +2,7 @@
 import { request } from 'undici';
 import { z } from 'zod';
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
+import type { PrometheusTarget } from '../operator/api/v1alpha1/spec/analysis-sources.js';
 import { isForbidden, type KubeClient, type ServicePort } from '../operator/runtime/kube-client.js';
 import { CliError } from './output.js';
 
@@ -139,7 +140,12 @@ function hasPort(url: string): boolean {
 }
 
 /** The URL of the option, or of the analysis in the spec. */
-export function prometheusUrl({ spec }: PcfApi, given: string | undefined): string | undefined {
+export function prometheusUrl(api: PcfApi, given: string | undefined): string | undefined {
+  return given ?? analysisPrometheus(api)?.url;
+}
+
+/** The server of the analysis in the spec. */
+export function analysisPrometheus({ spec }: PcfApi): PrometheusTarget | undefined {
   const { canary, blueGreen } = spec.strategy ?? {};
-  return given ?? canary?.analysis?.prometheus?.url ?? blueGreen?.analysis?.prometheus?.url;
+  return canary?.analysis?.prometheus ?? blueGreen?.analysis?.prometheus;
 }

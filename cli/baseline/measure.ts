@@ -2,7 +2,7 @@
 import { countedIncrease, METRICS } from '../../contract/metrics.js';
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { span } from '../output.js';
-import type { QueryServer } from '../prometheus.js';
+import { analysisPrometheus, type QueryServer } from '../prometheus.js';
 import type { Figures } from './record.js';
 
 /** With fewer requests, a p99 is the latency of single requests. */
@@ -29,7 +29,7 @@ export async function measure(
   const { promotedAt } = api.status?.delivery ?? {};
   const ageSeconds = promotedAt ? Math.floor((now - Date.parse(promotedAt)) / 1_000) : maxSeconds;
   const windowSeconds = Math.max(1, Math.min(maxSeconds, ageSeconds));
-  const { revisionLabel = 'pcf_dev_revision' } = analysisTarget(api) ?? {};
+  const { revisionLabel = 'pcf_dev_revision' } = analysisPrometheus(api) ?? {};
   // Both values are names of Kubernetes, whose JSON is a string of PromQL.
   const selector = `{${namespaceLabelOf(api)}=${JSON.stringify(api.metadata.namespace)},${revisionLabel}=${JSON.stringify(revision)}}`;
   const increase = (metric: string, by: string[] = []) =>
@@ -63,10 +63,5 @@ export function missingFigures(revision: string, { requests, windowSeconds }: Mi
 
 /** The label that has the namespace of a pod in the Prometheus of the analysis. */
 export function namespaceLabelOf(api: PcfApi): string {
-  return analysisTarget(api)?.namespaceLabel ?? 'namespace';
-}
-
-function analysisTarget({ spec }: PcfApi) {
-  const { canary, blueGreen } = spec.strategy ?? {};
-  return canary?.analysis?.prometheus ?? blueGreen?.analysis?.prometheus;
+  return analysisPrometheus(api)?.namespaceLabel ?? 'namespace';
 }

@@ -1,6 +1,7 @@
 /** Actions of the page: the same functions as the commands, with the same permissions. */
-import { type ActionRequest, Refusal } from '../../operator/dashboard/server.js';
+import { type ActionRequest } from '../../operator/dashboard/server.js';
 import type { KubeClient } from '../../operator/runtime/kube-client.js';
+import { Refusal } from '../../operator/runtime/refusal.js';
 import { type Action, abort, promote, retry, setPaused, setWeight, undo } from '../actions.js';
 import { CliError } from '../output.js';
 

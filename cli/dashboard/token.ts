@@ -1,7 +1,7 @@
 /** Authentication of the page with the token that the command prints. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { Refusal } from '../../operator/dashboard/server.js';
+import { Refusal } from '../../operator/runtime/refusal.js';
 
 export function newToken(): string {
   return randomBytes(32).toString('base64url');

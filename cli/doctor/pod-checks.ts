@@ -1,11 +1,12 @@
 /** Checks in a running pod: the servers that it can reach, and its log. */
 import { type ConnectionReport, connectionReportSchema, EXIT, PROGRAM, ROLES } from '../../contract/image.js';
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
+import type { Pod } from '../../operator/reconciler/pod-state.js';
 import type { ExecResult } from '../../operator/runtime/exec.js';
 import { isForbidden } from '../../operator/runtime/kube-client.js';
 import { CliError } from '../output.js';
 import { QueryServer } from '../prometheus.js';
-import { type Pod, runningPods } from './pods.js';
+import { runningPods } from './pods.js';
 import { asAllowed, type Check, type Finding, type Subject } from './types.js';
 
 const CONTAINER = 'api';

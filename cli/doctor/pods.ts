@@ -1,12 +1,8 @@
 /** The pods that the checks of a running PcfApi read. */
+import { type Pod, reportsReady } from '../../operator/reconciler/pod-state.js';
 import { PodKind } from '../../operator/resources/kinds.js';
 import { podSelector, selectorString } from '../../operator/resources/metadata.js';
-import type { KubeObject } from '../../operator/runtime/kube-types.js';
 import type { Subject } from './types.js';
-
-export interface Pod extends KubeObject {
-  status?: { phase?: string; conditions?: { type: string; status: string }[] };
-}
 
 /** Pods of the stable revision that run, ready ones first. */
 export async function runningPods({ client, api }: Subject): Promise<Pod[]> {
@@ -16,9 +12,5 @@ export async function runningPods({ client, api }: Subject): Promise<Pod[]> {
   const running = (items as Pod[]).filter(
     ({ status, metadata }) => status?.phase === 'Running' && !metadata.deletionTimestamp,
   );
-  return running.toSorted((a, b) => Number(isReady(b)) - Number(isReady(a)));
-}
-
-function isReady({ status }: Pod): boolean {
-  return status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+  return running.toSorted((a, b) => Number(reportsReady(b)) - Number(reportsReady(a)));
 }

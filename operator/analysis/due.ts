@@ -1,5 +1,5 @@
 /** Computes due measurements and the time of the next one. */
-
+import type { Outcome } from '../api/v1alpha1/status/analysis.js';
 import type { Due, PlannedMetric } from './analysis-model.js';
 import { conclusive, type MetricCounts } from './measurement-record.js';
 
@@ -9,7 +9,7 @@ const RETRY_MS = 30_000;
  * Maximum clock difference between two leaders. A larger difference means that the clock was set back, and
  * the measurement does not wait for it.
  */
-const CLOCK_SKEW_MS = 60_000;
+export const CLOCK_SKEW_MS = 60_000;
 
 /** Measurements to start now. `now`: milliseconds since the epoch. */
 export function due(planned: readonly PlannedMetric[], results: readonly MetricCounts[], now: number): Due[] {
@@ -42,8 +42,17 @@ export function waitMs(metric: PlannedMetric, counts: MetricCounts, now: number)
   if (!metric.continuous && conclusive(counts) >= metric.count) return undefined;
   const { since, lastMeasuredAt, outcome } = counts;
   if (lastMeasuredAt === undefined) return left(since, metric.initialDelayMs, now);
-  const pauseMs = outcome === 'Error' ? Math.min(metric.intervalMs, RETRY_MS) : metric.intervalMs;
-  return left(lastMeasuredAt, pauseMs, now);
+  return pauseLeftMs(lastMeasuredAt, outcome, metric.intervalMs, now);
+}
+
+/** Milliseconds until the measurement after one with this outcome is due. */
+export function pauseLeftMs(
+  measuredAt: string,
+  outcome: Outcome | undefined,
+  intervalMs: number,
+  now: number,
+): number {
+  return left(measuredAt, outcome === 'Error' ? Math.min(intervalMs, RETRY_MS) : intervalMs, now);
 }
 
 function left(from: string, ms: number, now: number): number {

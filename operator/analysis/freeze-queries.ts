@@ -13,16 +13,13 @@ import type { FreezeMeasurement } from '../api/v1alpha1/status/windows.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { keyOf } from '../runtime/store.js';
 import type { Measurement } from './analysis-model.js';
+import { CLOCK_SKEW_MS, pauseLeftMs } from './due.js';
 import { MAX_DETAIL } from './measurement-record.js';
 import type { Request } from './providers/provider.js';
 import type { AnalysisScheduler } from './scheduler.js';
 
-/** Retry interval after an error of Prometheus, unless the interval of the query is shorter. */
-const RETRY_MS = 30_000;
 /** Time for a measurement that is due to start, and to be recorded. */
 const GRACE_MS = 30_000;
-/** Maximum clock difference between two leaders. */
-const CLOCK_SKEW_MS = 60_000;
 /** Keys of the scheduler end with it: a PcfApi has its analysis under its own key. */
 const SUFFIX = '/freezeWhen';
 
@@ -88,13 +85,10 @@ function sinceOf(last: FreezeMeasurement | undefined): string {
   return last?.measuredAt ?? '';
 }
 
-/** Milliseconds until the next measurement. A time in the future means that the clock was set back. */
+/** Milliseconds until the next measurement. */
 function waitMs({ interval }: FreezeQuery, last: FreezeMeasurement | undefined, now: number): number {
   if (!last) return 0;
-  const intervalMs = durationMs(interval);
-  const pauseMs = last.outcome === 'Error' ? Math.min(intervalMs, RETRY_MS) : intervalMs;
-  const ageMs = now - Date.parse(last.measuredAt);
-  return ageMs < 0 ? 0 : Math.max(0, pauseMs - ageMs);
+  return pauseLeftMs(last.measuredAt, last.outcome, durationMs(interval), now);
 }
 
 /**

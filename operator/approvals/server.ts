@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { shippedPath } from '../../contract/shipped-files.js';
 import { closeServer, listen } from '../runtime/listening.js';
+import { Refusal, readBody } from '../runtime/refusal.js';
 import { SECURITY_HEADERS } from '../runtime/security-headers.js';
 import type { LinkService } from './link-service.js';
 import { WrongLinkError } from './token.js';
@@ -22,15 +23,6 @@ export interface ApprovalServerOptions {
   /** Request header in which an authenticating proxy names the user. Unset: no header is trusted. */
   userHeader?: string;
   logger: Pick<Logger, 'error'>;
-}
-
-class Rejection extends Error {
-  constructor(
-    readonly status: number,
-    message: string,
-  ) {
-    super(message);
-  }
 }
 
 const MAX_BODY_BYTES = 4_096;
@@ -74,12 +66,12 @@ export class ApprovalServer {
     const path = this.pathOf(request);
     const file = this.files.get(path);
     if (file) {
-      if (request.method !== 'GET' && request.method !== 'HEAD') throw new Rejection(405, 'use GET');
+      if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refusal(405, 'use GET');
       response.writeHead(200, { 'content-type': `${file.type}; charset=utf-8` }).end(file.body);
       return;
     }
-    if (path !== '/look' && path !== '/use') throw new Rejection(404, 'page not found');
-    if (request.method !== 'POST') throw new Rejection(405, 'use POST');
+    if (path !== '/look' && path !== '/use') throw new Refusal(404, 'page not found');
+    if (request.method !== 'POST') throw new Refusal(405, 'use POST');
     this.requireOwnPage(request);
     const user = path === '/use' ? this.userOf(request) : undefined;
     const token = await readToken(request);
@@ -96,9 +88,9 @@ export class ApprovalServer {
 
   private requireOwnPage({ headers }: IncomingMessage): void {
     if (headers.origin !== this.origin)
-      throw new Rejection(403, `requests are accepted from the page at ${this.origin} only`);
+      throw new Refusal(403, `requests are accepted from the page at ${this.origin} only`);
     if (!headers['content-type']?.startsWith('application/json'))
-      throw new Rejection(415, 'the content type must be application/json');
+      throw new Refusal(415, 'the content type must be application/json');
   }
 
   /**
@@ -111,13 +103,13 @@ export class ApprovalServer {
     const [user = '', ...others] = headersDistinct[userHeader.toLowerCase()] ?? [];
     const isName = /^[\x21-\x7e][\x20-\x7e]{0,127}$/.test(user) && !user.includes(',');
     if (isName && others.length === 0) return user;
-    throw new Rejection(403, 'the authenticating proxy did not name exactly one user');
+    throw new Refusal(403, 'the authenticating proxy did not name exactly one user');
   }
 
   /** Unexpected errors are for the log of the operator only. */
   private fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     // The client aborted its request: it must not fill the log.
-    const isAborted = request.readableAborted && !(error instanceof Rejection);
+    const isAborted = request.readableAborted && !(error instanceof Refusal);
     if (response.headersSent || isAborted) return void response.destroy();
     const { status, ...body } = this.responseTo(error);
     send(response, status, body);
@@ -126,25 +118,21 @@ export class ApprovalServer {
   private responseTo(error: unknown) {
     if (error instanceof WrongLinkError)
       return { status: 403, state: 'Wrong', message: 'This is not a valid approval link.' };
-    if (error instanceof Rejection) return { status: error.status, state: 'Failed', message: error.message };
+    if (error instanceof Refusal) return { status: error.status, state: 'Failed', message: error.message };
     this.options.logger.error({ err: error }, 'approval request failed');
     return { status: 503, state: 'Failed', message: 'The request failed. Retry, or use: kubectl pcf' };
   }
 }
 
 async function readToken(request: IncomingMessage): Promise<string> {
-  let text = '';
-  for await (const chunk of request.setEncoding('utf8')) {
-    text += chunk;
-    if (text.length > MAX_BODY_BYTES) throw new Rejection(413, 'the body is too large');
-  }
+  const text = await readBody(request, MAX_BODY_BYTES, 'the body');
   try {
     const { token } = JSON.parse(text) as { token?: unknown };
     if (typeof token === 'string') return token;
   } catch {
     // not JSON
   }
-  throw new Rejection(400, 'the body must be JSON with a token');
+  throw new Refusal(400, 'the body must be JSON with a token');
 }
 
 function send(response: ServerResponse, status: number, body: object): void {

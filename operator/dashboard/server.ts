@@ -6,21 +6,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { KubeApiError } from '../runtime/kube-error.js';
 import { closeServer, listen } from '../runtime/listening.js';
+import { Refusal, readBody } from '../runtime/refusal.js';
 import { SECURITY_HEADERS } from '../runtime/security-headers.js';
 import { type Asset, readAssets } from './assets.js';
 import { defaultStreamTiming, LiveStream, type StreamTiming } from './live-stream.js';
 import type { DashboardSource } from './source.js';
 import { detail, listRow } from './view/page-view.js';
-
-/** A rejected request with its HTTP status. */
-export class Refusal extends Error {
-  constructor(
-    readonly status: number,
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 /** Request of an action button. */
 export interface ActionRequest {
@@ -137,11 +128,7 @@ export class DashboardServer {
 }
 
 async function readAction(request: IncomingMessage): Promise<ActionRequest> {
-  let text = '';
-  for await (const chunk of request.setEncoding('utf8')) {
-    text += chunk;
-    if (text.length > MAX_BODY_BYTES) throw new Refusal(413, 'the body of the action is too large');
-  }
+  const text = await readBody(request, MAX_BODY_BYTES, 'the body of the action');
   let body: Partial<ActionRequest> | null;
   try {
     body = JSON.parse(text) as Partial<ActionRequest> | null;

@@ -9,7 +9,7 @@ import { LRUCache } from 'lru-cache';
 import { PcfApiKind, PodKind } from '../resources/kinds.js';
 import type { KubeClient } from '../runtime/kube-client.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
-import { Refusal } from './server.js';
+import { Refusal } from '../runtime/refusal.js';
 
 /** TTL of the results. A revoked permission can be used this long. */
 const TTL_MS = 30_000;

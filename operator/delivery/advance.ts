@@ -7,6 +7,7 @@ import { revokeLinks, withoutWait } from './manual-promotion.js';
 import type { Failure, Observation } from './observation.js';
 import { capacityScale } from './planned-replicas.js';
 import { recordProgress } from './progress-deadline.js';
+import { retryId } from './request-ids.js';
 import { isMigrated, viewOf } from './revision-view.js';
 import { belowFloorMessage, pendingContracts } from './rollback-floor.js';
 import { effectiveShare, shareOf } from './route-share.js';
@@ -99,7 +100,7 @@ function abort({ position, now }: DeliveryContext, { reason, message }: Failure)
 function forgetFailure({ position, observation, spec: { requests } }: DeliveryContext): DeliveryPosition {
   const { failed, ...rest } = position;
   if (!failed) return position;
-  if (requests.retry === `${failed.revision}@${failed.at}`) return forgetUnreported(rest, failed.revision);
+  if (requests.retry === retryId(position)) return forgetUnreported(rest, failed.revision);
   return failed.revision === observation.target ? position : rest;
 }
 

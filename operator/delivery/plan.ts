@@ -29,7 +29,7 @@ import { isSupported } from './startable.js';
 import { hasStepsLeft, promotionWaitsFor, stepView } from './steps.js';
 
 export { recordedAt, recordOf } from './recorded-position.js';
-export { deliveryId, fullId, stepId, undoTarget } from './request-ids.js';
+export { deliveryId, fullId, retryId, stepId, undoTarget } from './request-ids.js';
 export { isMigrated } from './revision-view.js';
 export { inEffect, sameRoute } from './routing.js';
 

@@ -210,6 +210,6 @@ function sharesByPods(pair: Pair): Shares {
 }
 
 /** A revision without pods has no Deployment until it gets some. */
-function withPods(revision: string, count: number): Replicas {
+export function withPods(revision: string, count: number): Replicas {
   return count > 0 ? { [revision]: count } : {};
 }

@@ -5,6 +5,7 @@
  */
 import type { DeliveryContext } from './context.js';
 import type { RevisionView } from './observation.js';
+import { withPods } from './planned-replicas.js';
 import { isMigrated, viewOf } from './revision-view.js';
 import { isStartable } from './startable.js';
 
@@ -53,7 +54,7 @@ function workersInDelivery(
   const planned = mayRun(context, canary, effectiveWeight) ? desired : 0;
   const ready = Math.min(planned, workersOf(canary).ready);
   const left = undo ? leftToUndone(ready, stable, full) : Math.max(1, full - ready);
-  return { ...withWorkers(stable.name, left), ...withWorkers(canary.name, planned) };
+  return { ...withPods(stable.name, left), ...withPods(canary.name, planned) };
 }
 
 /**
@@ -99,8 +100,4 @@ export function runningWorkers(revisions: readonly RevisionView[]): Workers {
 
 export function workersOf({ workers }: RevisionView): NonNullable<RevisionView['workers']> {
   return workers ?? { replicas: 0, ready: 0 };
-}
-
-function withWorkers(revision: string, count: number): Workers {
-  return count > 0 ? { [revision]: count } : {};
 }

@@ -27,6 +27,11 @@ export function approvalId(position: DeliveryPosition): string | undefined {
   return id && position.approval && `${id}/${position.approval.since}`;
 }
 
+/** Identifies the failed delivery that a retry repeats; undefined if none failed. */
+export function retryId({ failed }: Pick<DeliveryPosition, 'failed'>): string | undefined {
+  return failed && `${failed.revision}@${failed.at}`;
+}
+
 /** Identifies all remaining steps of a delivery. */
 export function fullId(position: DeliveryPosition): string | undefined {
   const id = deliveryId(position);

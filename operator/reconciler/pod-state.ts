@@ -108,7 +108,8 @@ function isReady(pod: Pod): boolean {
   return serving && reportsReady(pod);
 }
 
-function reportsReady({ status }: Pod): boolean {
+/** Whether its condition Ready is True. */
+export function reportsReady({ status }: Pod): boolean {
   return status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 }
 

@@ -9,7 +9,7 @@ import type { ClusterView } from './observed.js';
 import { deliverySpecOf } from './strategies.js';
 
 /** A cluster that has every kind and no object. */
-const empty: ClusterView = {
+export const EMPTY_CLUSTER: ClusterView = {
   get: () => undefined,
   userRoute: () => undefined,
   ownedBy: () => [],
@@ -22,7 +22,7 @@ const empty: ClusterView = {
 
 /** In the order of the operator's writes, including the migration Job. */
 export function render(api: PcfApi): KubeObject[] {
-  const observed = observe(api, empty);
+  const observed = observe(api, EMPTY_CLUSTER);
   const revision = observed.delivery.target;
   const { replicas: workers = 0 } = deliverySpecOf(api, observed.router).workers ?? {};
   const settled: DeliveryPlan = {

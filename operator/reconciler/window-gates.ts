@@ -2,7 +2,9 @@
 import type { FreezeOutcome } from '../analysis/freeze-queries.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfWindow } from '../api/v1alpha1/pcfwindow.js';
+import { windowEnd } from '../delivery/contract-window.js';
 import type { Observation } from '../delivery/observation.js';
+import { retryId } from '../delivery/request-ids.js';
 import { pendingContracts } from '../delivery/rollback-floor.js';
 import type { WindowSet } from '../delivery/windows/calendar.js';
 import { type Gate, gateAt, type Override } from '../delivery/windows/gate.js';
@@ -78,11 +80,10 @@ export function canHoldSteps(
   { target, position }: Pick<Observation, 'target' | 'position'>,
   retry?: string,
 ): boolean {
-  const { stable, update, contracted, failed } = position;
-  const isAborted = failed?.revision === target && retry !== `${failed.revision}@${failed.at}`;
+  const { stable, update, failed } = position;
+  const isAborted = failed?.revision === target && retry !== retryId(position);
   const isDelivering = update !== undefined || (target !== stable && !isAborted);
-  const awaitsPurge = (contracted?.hidden?.length ?? 0) > 0 && !contracted?.purged;
-  return isDelivering || pendingContracts(position).length > 0 || awaitsPurge;
+  return isDelivering || pendingContracts(position).length > 0 || windowEnd(position) !== undefined;
 }
 
 /** The gate with the last measurements in its report. */

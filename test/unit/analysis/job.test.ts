@@ -4,6 +4,7 @@ import type { Request } from '../../../operator/analysis/providers/provider.js';
 import { migrationView } from '../../../operator/migrations/migration-view.js';
 import { unwantedObjects } from '../../../operator/reconciler/desired.js';
 import { observe } from '../../../operator/reconciler/observe.js';
+import { EMPTY_CLUSTER } from '../../../operator/reconciler/render.js';
 import { JobKind } from '../../../operator/resources/kinds.js';
 import { podSelector } from '../../../operator/resources/metadata.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
@@ -45,14 +46,8 @@ describe('analysisJob', () => {
     assert.equal(isAnalysisJob(complete), true);
     assert.equal(migrationView(api, 'api-new', [complete], []).state, 'Pending');
     const observed = observe(api, {
-      get: () => undefined,
-      userRoute: () => undefined,
+      ...EMPTY_CLUSTER,
       ownedBy: (type) => (type === JobKind ? [complete] : []),
-      secret: () => undefined,
-      available: () => true,
-      foreignAutoscalers: () => [],
-      claimants: () => [],
-      gatewayClasses: () => [],
     });
     assert.equal(observed.owned.length, 1);
     assert.deepEqual(unwantedObjects(observed, [], { position: {} }), []);

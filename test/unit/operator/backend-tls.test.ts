@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { observe } from '../../../operator/reconciler/observe.js';
+import { EMPTY_CLUSTER } from '../../../operator/reconciler/render.js';
 import { routeTrouble } from '../../../operator/reconciler/route-trouble.js';
 import { missingSecrets, secretsHash } from '../../../operator/reconciler/secret-digests.js';
 import { securedBackends } from '../../../operator/resources/backend-tls.js';
@@ -119,8 +120,7 @@ describe('traffic.backendTLS', () => {
 
   it('GatewayAPI: no pod that serves HTTPS is started while the cluster has no BackendTLSPolicy CRD', () => {
     const cluster = (missing?: string) => ({
-      ...{ get: () => undefined, userRoute: () => undefined, ownedBy: () => [] },
-      ...{ foreignAutoscalers: () => [], claimants: () => [], gatewayClasses: () => [] },
+      ...EMPTY_CLUSTER,
       secret: (_api: PcfApi, name: string) => ({
         ...{ apiVersion: 'v1', kind: 'Secret', metadata: { name } },
         digests: { 'database-url': 'a', 'tls.crt': 'a', 'tls.key': 'a' },

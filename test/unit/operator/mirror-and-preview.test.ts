@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import { desiredObjects } from '../../../operator/reconciler/desired.js';
 import { observe } from '../../../operator/reconciler/observe.js';
+import { EMPTY_CLUSTER } from '../../../operator/reconciler/render.js';
 import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
 import { istio } from '../../../operator/traffic/istio.js';
 import { fromHttpRoute, fromVirtualService, ruleFor } from '../../../sandbox/gateway/routes.js';
@@ -48,16 +49,7 @@ describe('preview Service of a blue-green delivery', () => {
   const previewedRevision = (type: 'BlueGreen' | 'Canary', position: DeliveryPlan['position']) => {
     const base = pcfApi();
     const api = { ...base, spec: { ...base.spec, strategy: { type } } } as typeof base;
-    const observed = observe(api, {
-      get: () => undefined,
-      userRoute: () => undefined,
-      ownedBy: () => [],
-      secret: () => undefined,
-      available: () => true,
-      foreignAutoscalers: () => [],
-      claimants: () => [],
-      gatewayClasses: () => [],
-    });
+    const observed = observe(api, EMPTY_CLUSTER);
     const traffic = { desiredWeight: 0, effectiveWeight: 0, verified: true };
     const objects = desiredObjects(observed, { position, replicas: {}, traffic, decisions: [] });
     const found = objects.find(({ metadata }) => metadata.name === `${api.metadata.name}-preview`);

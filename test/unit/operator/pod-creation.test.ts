@@ -9,6 +9,7 @@ import {
 } from '../../../operator/reconciler/pod-creation.js';
 import { PodCreationEvents } from '../../../operator/reconciler/pod-creation-events.js';
 import type { Pod } from '../../../operator/reconciler/pod-state.js';
+import { EMPTY_CLUSTER } from '../../../operator/reconciler/render.js';
 import type { KubeList, KubeObject } from '../../../operator/runtime/kube-types.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
@@ -79,8 +80,7 @@ describe('replicaFailure', () => {
 
 describe('observe: pods that cannot be created', () => {
   const objects = (kind: string, made: KubeObject[]) => ({
-    ...{ userRoute: () => undefined, get: () => undefined, secret: () => undefined },
-    ...{ available: () => true, foreignAutoscalers: () => [], claimants: () => [], gatewayClasses: () => [] },
+    ...EMPTY_CLUSTER,
     ownedBy: (type: { kind: string }) => (type.kind === kind ? made : []),
   });
 

@@ -9,6 +9,7 @@ import { desiredObjects } from '../../../operator/reconciler/desired.js';
 import { findIssues } from '../../../operator/reconciler/issues.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import type { ClusterView } from '../../../operator/reconciler/observed.js';
+import { EMPTY_CLUSTER } from '../../../operator/reconciler/render.js';
 import { deployment } from '../../../operator/resources/deployment.js';
 import { controllerRevision, isRevisionOf, newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
@@ -25,14 +26,9 @@ const update = newRevision(after, 2);
 function viewOf(...objects: KubeObject[]): ClusterView {
   const find = (kind: string) => objects.filter((object) => object.kind === kind);
   return {
+    ...EMPTY_CLUSTER,
     get: (type, _api, name) => find(type.kind).find(({ metadata }) => metadata.name === name),
     ownedBy: (type) => find(type.kind),
-    userRoute: () => undefined,
-    secret: () => undefined,
-    available: () => true,
-    foreignAutoscalers: () => [],
-    claimants: () => [],
-    gatewayClasses: () => [],
   };
 }
 

@@ -6,6 +6,7 @@ import { plan } from '../../../operator/delivery/plan.js';
 import { desiredObjects, removable, unwantedObjects } from '../../../operator/reconciler/desired.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import type { ClusterView } from '../../../operator/reconciler/observed.js';
+import { EMPTY_CLUSTER } from '../../../operator/reconciler/render.js';
 import { deliverySpecOf } from '../../../operator/reconciler/strategies.js';
 import { ROUTES } from '../../../operator/resources/kinds.js';
 import { LABELS } from '../../../operator/resources/metadata.js';
@@ -145,14 +146,9 @@ class Cluster {
       return [...this.objects.values()].filter((object) => object.kind === kind);
     };
     return {
+      ...EMPTY_CLUSTER,
       get: ({ kind }, _api, name) => ofKind(kind).find(({ metadata }) => metadata.name === name),
       ownedBy: ({ kind }) => ofKind(kind),
-      userRoute: () => undefined,
-      secret: () => undefined,
-      available: () => true,
-      foreignAutoscalers: () => [],
-      claimants: () => [],
-      gatewayClasses: () => [],
     };
   }
 }

@@ -9,6 +9,7 @@ import { findIssues } from '../../../operator/reconciler/issues.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import type { ClusterView, Observed } from '../../../operator/reconciler/observed.js';
 import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
+import { EMPTY_CLUSTER } from '../../../operator/reconciler/render.js';
 import { metricNames, type ScaleMetric, scaleView } from '../../../operator/resources/scale-view.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { hpaAnswer, type Measurement } from '../../support/cluster/hpa-formula.js';
@@ -42,13 +43,8 @@ function external(type: string): ScaleMetric {
 }
 
 const cluster = (autoscalers: KubeObject[] = []): ClusterView => ({
-  ...{ userRoute: () => undefined, get: () => undefined, ownedBy: () => [], secret: () => undefined },
-  ...{
-    available: () => true,
-    foreignAutoscalers: () => autoscalers,
-    claimants: () => [],
-    gatewayClasses: () => [],
-  },
+  ...EMPTY_CLUSTER,
+  foreignAutoscalers: () => autoscalers,
 });
 
 interface Delivery {

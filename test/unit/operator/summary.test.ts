@@ -10,26 +10,16 @@ import { migrationStatus } from '../../../operator/reconciler/migration-status.j
 import { observe } from '../../../operator/reconciler/observe.js';
 import type { ClusterView, Observed } from '../../../operator/reconciler/observed.js';
 import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
+import { EMPTY_CLUSTER } from '../../../operator/reconciler/render.js';
 import { deliverySpecOf } from '../../../operator/reconciler/strategies.js';
 import { summarize } from '../../../operator/reconciler/summary.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
 
-const empty: ClusterView = {
-  userRoute: () => undefined,
-  get: () => undefined,
-  ownedBy: () => [],
-  secret: () => undefined,
-  available: () => true,
-  foreignAutoscalers: () => [],
-  claimants: () => [],
-  gatewayClasses: () => [],
-};
-
 const NO_IMAGE = { state: { waiting: { reason: 'ImagePullBackOff', message: 'not found' } } };
 
 /** The status that the operator writes at this time, with the previous status in `api`. */
-function statusAt(api: PcfApi, at: string, caches = empty) {
+function statusAt(api: PcfApi, at: string, caches = EMPTY_CLUSTER) {
   const now = Date.parse(at);
   const observed = observe(api, caches);
   const settings = deliverySpecOf(api, observed.router);
@@ -40,7 +30,7 @@ function statusAt(api: PcfApi, at: string, caches = empty) {
 /** The status during a canary at 10 %. The stable revision has three pods, some of them ready. */
 function canaryStatus(ready: number, spec: Partial<PcfApiSpec> = {}) {
   const api = pcfApi({ image: 'registry.example.com/pcf-api:1.1.0', canaryWeight: 10, ...spec });
-  const observed = observe(api, empty);
+  const observed = observe(api, EMPTY_CLUSTER);
   const { target: update } = observed.delivery;
   const plan: DeliveryPlan = {
     position: { stable: 'api-stable', update },
@@ -103,7 +93,7 @@ describe('status with a restore or purge of a revision that is no longer stable'
   const reported = (states: Partial<WindowView>, over: Partial<MigrationView>) => {
     const api = pcfApi();
     const position = { stable: 'api-new', contracted };
-    const none = observe(api, empty);
+    const none = observe(api, EMPTY_CLUSTER);
     const view = { migration: 'Succeeded' as const, replicas: 0, ready: 0 };
     const revisions = [
       { ...view, name: 'api-old', number: 1 },
@@ -160,9 +150,9 @@ describe('status', () => {
 
   it('reports zero replicas if no pod serves, and as the cause if a new revision waits', () => {
     const api = pcfApi({ replicas: 0 });
-    const { target } = observe(api, empty).delivery;
+    const { target } = observe(api, EMPTY_CLUSTER).delivery;
     const message = (weight?: number) => {
-      const observed = { ...observe(api, empty), missingSecrets: [] };
+      const observed = { ...observe(api, EMPTY_CLUSTER), missingSecrets: [] };
       const delivery = { ...observed.delivery, startable: true };
       const position = { stable: weight === undefined ? target : 'api-stable', update: weight && target };
       const given = { ...observed, delivery: { ...delivery, position } } as Observed;
@@ -182,7 +172,7 @@ describe('status', () => {
 
   it('reports the cause if the pod of a contract migration cannot start', () => {
     const api = pcfApi();
-    const { target: stable } = observe(api, empty).delivery;
+    const { target: stable } = observe(api, EMPTY_CLUSTER).delivery;
     const job = `${stable}-contract`;
     const labels = (stage: object) => ({ 'pcf.dev/revision': stable, ...stage });
     const made: Record<string, KubeObject> = {
@@ -203,14 +193,14 @@ describe('status', () => {
     };
     api.status = { delivery: { stable, promotedAt: '2026-11-23T12:00:00Z' } };
     const ownedBy: ClusterView['ownedBy'] = ({ kind }) => (made[kind] ? [made[kind]] : []);
-    const { migration } = statusAt(api, '2026-11-23T12:05:00Z', { ...empty, ownedBy });
+    const { migration } = statusAt(api, '2026-11-23T12:05:00Z', { ...EMPTY_CLUSTER, ownedBy });
     assert.equal(migration?.phase, 'contract');
     assert.equal(migration?.message, 'm: ImagePullBackOff: not found');
   });
 
   it('reports the traffic of an aborted revision if the route cannot be written', () => {
     const api = pcfApi();
-    const { target } = observe(api, empty).delivery;
+    const { target } = observe(api, EMPTY_CLUSTER).delivery;
     const failed = {
       revision: target,
       reason: 'CrashLoop',
@@ -218,7 +208,7 @@ describe('status', () => {
       at: '2026-11-23T12:00:00Z',
     };
     api.status = { delivery: { stable: 'api-old', failed } };
-    const observed = { ...observe(api, empty), missingSecrets: [] };
+    const observed = { ...observe(api, EMPTY_CLUSTER), missingSecrets: [] };
     const now = Date.parse('2026-11-23T12:05:00Z');
     const planned = plan({ ...observed.delivery, routeAgeMs: 0 }, deliverySpecOf(api, observed.router), now);
     const traffic = { desiredWeight: 0, effectiveWeight: 40, verified: false, reason: 'change freeze' };
@@ -247,7 +237,7 @@ describe('approval links', () => {
 
   it('are announced with their lifetime, or without links if the operator serves none, which is an issue', () => {
     const api = withLinks({});
-    const { router } = observe(api, empty);
+    const { router } = observe(api, EMPTY_CLUSTER);
     const specOf = (given: PcfApi, hasLinks: boolean) =>
       deliverySpecOf(given, router, hasLinks).announceApprovals;
     assert.deepEqual(specOf(api, true), { linksExpireAfterMs: 4 * 3_600_000 });
@@ -256,7 +246,9 @@ describe('approval links', () => {
     assert.equal(specOf(pcfApi(), true), undefined);
     const settled = { position: {}, replicas: {}, traffic: {}, decisions: [] } as unknown as DeliveryPlan;
     const reasons = (given: PcfApi, hasApprovalLinks: boolean) =>
-      findIssues({ ...observe(given, empty), hasApprovalLinks }, [], settled).map(({ reason }) => reason);
+      findIssues({ ...observe(given, EMPTY_CLUSTER), hasApprovalLinks }, [], settled).map(
+        ({ reason }) => reason,
+      );
     assert.deepEqual(reasons(api, false), ['ApprovalLinksUnavailable']);
     assert.deepEqual([reasons(api, true), reasons(pcfApi(), false)], [[], []]);
   });
