@@ -23,6 +23,11 @@ export interface ShutdownParts {
 
 /** Timeout for closing one resource, in milliseconds. */
 const CLOSE_MS = 5_000;
+/**
+ * Timeout for closing all resources, in milliseconds. With the default `delay` and `timeout` the process terminates
+ * within the grace period of 45 s, even if nothing that it is connected to responds.
+ */
+const CLOSE_ALL_MS = 8_000;
 
 /**
  * Sets readiness to false, and serves until load balancers have removed the pod. Then it stops
@@ -41,7 +46,9 @@ export async function shutDown(parts: ShutdownParts): Promise<void> {
     log.warn({ sockets: sockets.size }, 'shutdown timeout exceeded, aborting requests in progress');
     for (const socket of sockets) socket.destroy();
   }
-  for (const closeable of closeables) await closeInTime(closeable, log);
+  const closedBy = performance.now() + CLOSE_ALL_MS;
+  for (const closeable of closeables)
+    await closeInTime(closeable, log, Math.min(CLOSE_MS, closedBy - performance.now()));
   log.info('shut down');
 }
 
@@ -64,14 +71,16 @@ function trackedSockets(app: FastifyInstance): Set<Socket> {
   return socketsOf.get(app) ?? new Set();
 }
 
-async function closeInTime({ name, close }: Closeable, log: Logger): Promise<void> {
+async function closeInTime({ name, close }: Closeable, log: Logger, timeoutMs = CLOSE_MS): Promise<void> {
   const closed = Promise.resolve()
     .then(close)
     .then(() => true);
-  const inTime = await Promise.race([closed, sleep(CLOSE_MS, false)]).catch((error: unknown) => {
-    log.warn({ err: error, name }, 'closing failed');
-    return true;
-  });
+  const inTime = await Promise.race([closed, sleep(Math.max(0, timeoutMs), false)]).catch(
+    (error: unknown) => {
+      log.warn({ err: error, name }, 'closing failed');
+      return true;
+    },
+  );
   if (!inTime) log.warn({ name }, 'did not close in time');
 }
 

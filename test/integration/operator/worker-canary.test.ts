@@ -84,7 +84,7 @@ describe('a canary of the worker on a real control plane', () => {
     assert.match(
       api.message(),
       new RegExp(
-        `^the weight of ${latest} stays at 0 since .*: ${fresh} cannot read version 2 of webhook-delivery jobs, which ${latest} queues; and 1 more; `,
+        `^the weight of ${latest} stays at 0 since .*: ${fresh} cannot read version 2 of webhook-delivery jobs, which ${latest} queues; and 1 more; first release an image whose jobs both revisions can process, or disable `,
       ),
     );
     assert.deepEqual(await deployments(), [[`${fresh}-worker`, 2]]);
