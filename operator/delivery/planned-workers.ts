@@ -25,18 +25,30 @@ export function planWorkers(context: DeliveryContext, traffic: ServedTraffic): W
   const { spec, stable, canary } = context;
   const full = spec.workers?.replicas ?? 0;
   if (!stable || full === 0) return {};
-  if (!canary)
-    return { ...outgoingWorkers(context, full, { [stable.name]: full }, traffic), [stable.name]: full };
+  if (!canary) {
+    const planned = { [stable.name]: full };
+    return { ...planned, ...outgoingWorkers(context, full, planned, traffic) };
+  }
   const share = canaryShare(context, canary, full, traffic.effectiveWeight);
-  const running = stableWorkers(context, stable, canary, full, share);
-  const pair = {
-    [stable.name]: running,
-    [canary.name]: replacedByStable(canary, stable, full, share, running),
-  };
-  const outgoing = outgoingWorkers(context, full, pair, traffic);
-  const room = mostWorkers(full) - sum({ ...outgoing, [stable.name]: running });
-  const started = Math.max(Math.min(pair[canary.name]!, room), Math.min(share, workersOf(canary).replicas));
-  return { ...outgoing, ...withPods(stable.name, running), ...withPods(canary.name, started) };
+  const pair: Pair = { context, stable, canary, full, share };
+  const old = stableWorkers(pair);
+  const fresh = canaryWorkers(pair, old);
+  const outgoing = outgoingWorkers(context, full, { [stable.name]: old, [canary.name]: fresh }, traffic);
+  const room = mostWorkers(full) - old - Object.values(outgoing).reduce((sum, count) => sum + count, 0);
+  // Workers that run already are part of the budget.
+  const started = Math.max(Math.min(fresh, room), Math.min(fresh, workersOf(canary).replicas));
+  return { ...outgoing, ...withPods(stable.name, old), ...withPods(canary.name, started) };
+}
+
+/** The two revisions of a delivery. */
+interface Pair {
+  context: DeliveryContext;
+  stable: RevisionView;
+  canary: RevisionView;
+  /** Desired workers of both revisions together. */
+  full: number;
+  /** Workers of the new revision by its weight. */
+  share: number;
 }
 
 /** Workers of all revisions together, for which the connection budget has room. */
@@ -44,7 +56,6 @@ function mostWorkers(full: number): number {
   return 2 * full + 1;
 }
 
-/** Workers of the new revision by its weight. */
 function canaryShare(
   context: DeliveryContext,
   canary: RevisionView,
@@ -56,14 +67,8 @@ function canaryShare(
   return mayRun(context, canary, effectiveWeight) ? desired : 0;
 }
 
-/** In a delivery they make room for ready workers of the new revision, but for one; in an undo for all of them. */
-function stableWorkers(
-  { position }: DeliveryContext,
-  stable: RevisionView,
-  canary: RevisionView,
-  full: number,
-  share: number,
-): number {
+/** They make room for ready workers of the new revision: in a delivery all but one, in an undo all of them. */
+function stableWorkers({ context: { position }, stable, canary, full, share }: Pair): number {
   const ready = Math.min(share, workersOf(canary).ready);
   if (!position.undo) return Math.max(1, full - ready);
   const least = ready === 0 ? 1 : 0;
@@ -71,13 +76,7 @@ function stableWorkers(
 }
 
 /** With a lower weight, the workers above the share remain until stable ones are ready. */
-function replacedByStable(
-  canary: RevisionView,
-  stable: RevisionView,
-  full: number,
-  share: number,
-  stableCount: number,
-): number {
+function canaryWorkers({ stable, canary, full, share }: Pair, stableCount: number): number {
   const missing = full - Math.min(stableCount, workersOf(stable).ready);
   return isMigrated(canary) ? Math.max(share, Math.min(readyOf(canary), missing)) : share;
 }
@@ -116,10 +115,6 @@ function outgoingWorkers(
 function readyOf(view: RevisionView): number {
   const { replicas, ready } = workersOf(view);
   return Math.min(replicas, ready);
-}
-
-function sum(workers: Workers): number {
-  return Object.values(workers).reduce((total, one) => total + one, 0);
 }
 
 /**
