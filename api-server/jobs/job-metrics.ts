@@ -1,10 +1,18 @@
 /** Metrics of queues and jobs. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { METRICS } from '../../contract/metrics.js';
-import type { JobCounts } from './job-runner.js';
 
 const ANSWER_MS = 500;
 const BUCKETS = [0.01, 0.05, 0.25, 1, 5, 15, 60];
+
+/** Jobs of a type. */
+export interface JobCounts {
+  type: string;
+  /** Of the payload versions that this image reads, by state. */
+  states: Record<string, number>;
+  /** Pending jobs of other versions. */
+  unreadable: number;
+}
 
 export interface JobMetrics {
   jobDone(labels: { queue: string; outcome: 'ok' | 'error' }, seconds: number): void;

@@ -8,7 +8,7 @@ import type { Settings } from '../config/schema.js';
 import type { Logger } from '../observability/logging/logger.js';
 import type { RedisClient } from '../redis/redis.js';
 import { HopelessJobError, type JobDefinition, type JobOptions, type Retries } from './job.js';
-import type { JobMetrics } from './job-metrics.js';
+import type { JobCounts, JobMetrics } from './job-metrics.js';
 import { FIRST_VERSION, JOB_PAYLOADS, readableVersions, versionsOf } from './payload-versions.js';
 import { enqueue, type JobPayload, openQueue, PREFIX, queueName, queueNames } from './queues.js';
 
@@ -32,13 +32,6 @@ const MAX_STALLED = 5;
 const LONGEST_RETRY_MS = 3_600_000;
 /** Time for aborted jobs to be returned to their queue. After it, another worker takes them over once their lock expires. */
 const RETURN_MS = 2_000;
-
-/** Jobs by state, of the queues that this image reads, and those that it does not read. */
-export interface JobCounts {
-  type: string;
-  states: Record<string, number>;
-  unreadable: number;
-}
 
 interface TypeQueues {
   /** The queue of the version that this image writes. */
