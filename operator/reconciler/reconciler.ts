@@ -118,12 +118,13 @@ export class Reconciler {
     return { ...observed, gate, delivery: { ...delivery, gate: { held: view.held, ...next } } };
   }
 
-  /** Measures `freezeWhen` while a step can be held. */
+  /** Measures `freezeWhen` while a step of `applyTo` can be held. */
   private measureFreezes({ api, delivery }: Observed): FreezeOutcome | undefined {
     const { freezeQueries, clock } = this.deps;
     const retry = api.metadata.annotations?.[REQUEST_ANNOTATIONS.retry];
-    const isNeeded = api.spec.windows?.freezeWhen?.length && canHoldSteps(delivery, retry);
-    if (isNeeded) return freezeQueries.look(api, clock());
+    const { freezeWhen = [], applyTo = [] } = api.spec.windows ?? {};
+    if (freezeWhen.length > 0 && canHoldSteps(delivery, applyTo, retry))
+      return freezeQueries.look(api, clock());
     freezeQueries.forget(keyOf(api));
     return undefined;
   }

@@ -9,6 +9,7 @@ export const REASONS = {
   Promoting: 'the new revision has all traffic and is being promoted',
   Paused: 'spec.paused pauses the delivery',
   WindowClosed: 'a closed window, or a freeze, holds the next step of the delivery',
+  FreezeNotMeasured: 'the first measurement of windows.freezeWhen is in progress',
   ApprovalNeeded: 'the planned migrations wait for an approval',
   SchemaInUse: 'clients use what the new GraphQL schema breaks',
   JobsIncompatible: "workers of two revisions cannot process each other's jobs",
