@@ -134,7 +134,7 @@ export class Reconciler {
     const now = this.deps.clock();
     const routeAgeMs = this.state.routeAgeMs(keyOf(api), delivery.route, routeObjects(observed), now);
     const analysis = analyse(observed, this.deps.analyst, now);
-    const spec = deliverySpecOf(api, router, observed.hasApprovalLinks);
+    const spec = deliverySpecOf(api, router, observed);
     return planReconcile(observed, spec, routeAgeMs, analysis, now);
   }
 

@@ -12,7 +12,7 @@ import type { MigrationView } from '../migrations/migration-view.js';
 import { hostConflictMessage, isShadowed } from './host-conflict.js';
 import { unavailableStable, weakenedStable } from './issues.js';
 import type { Observed } from './observed.js';
-import { providerMissing as missingProvider, userRouteMissing } from './route-trouble.js';
+import { providerMissing as missingProvider, routeLimitMessage, userRouteMissing } from './route-trouble.js';
 
 export interface Summary extends Finding<Reason> {
   phase: Phase;
@@ -51,6 +51,7 @@ const rules: readonly SummaryRule[] = [
   secretMissing,
   providerMissing,
   featureUnsupported,
+  routeIncompatible,
   restoring,
   belowRollbackFloor,
   routeMissing,
@@ -100,6 +101,19 @@ function featureUnsupported({ observed, since }: SummaryInput): Summary | undefi
     phase: 'Pending',
     reason: 'GatewayFeatureUnsupported',
     message: `${unsupportedFeature}; no pod of a new revision is started${since('GatewayFeatureUnsupported')}`,
+    verdict: 'InProgress',
+  };
+}
+
+/** The user's own route cannot have the rules of a delivery. One that has started continues without them. */
+function routeIncompatible({ observed, plan, since }: SummaryInput): Summary | undefined {
+  const limit = routeLimitMessage(observed);
+  const { update } = plan.position;
+  if (!limit || !observed.delivery.isUnsupported || !update || plan.replicas[update]) return undefined;
+  return {
+    phase: 'Pending',
+    reason: 'RouteIncompatible',
+    message: `${limit}; no pod of ${update} is started${since('RouteIncompatible')}`,
     verdict: 'InProgress',
   };
 }

@@ -22,6 +22,7 @@ export const REASONS = {
   TrafficProviderMissing: 'the CRDs of the traffic provider are not installed',
   GatewayFeatureUnsupported: 'the class of a Gateway does not support what the spec requires',
   RouteMissing: 'the route of traffic.routeRef does not exist, or has no rule for this PcfApi',
+  RouteIncompatible: 'the route of traffic.routeRef cannot have the rules of a delivery',
   PodsNotReady: 'pods of a revision are not ready',
   WeightLimited: 'too few pods are ready for the desired weight',
   RouteNotVerified: 'the route has not been read back yet',

@@ -133,7 +133,11 @@ describe('freezeWhen', () => {
     assert.equal(reports.size, 3);
     assert.equal(measure(25, 'Success').gate.report.freezeWhen![0]!.value, '0.25');
     assert.equal(reports.size, 4);
-    assert.equal(new Set(scheduler.requests.map(({ due }) => due.since)).size, 20, 'each interval is measured');
+    assert.equal(
+      new Set(scheduler.requests.map(({ due }) => due.since)).size,
+      20,
+      'each interval is measured',
+    );
   });
 
   it('the step that waits for the first measurement is unmeasured, also after a restart, and a step that a window holds is not', () => {
@@ -143,7 +147,10 @@ describe('freezeWhen', () => {
     assert.deepEqual(look(api, NOW + 10).gate.unmeasured, []);
     queries = new FreezeQueries(new ManualScheduler());
     const restarted = look(api, NOW + 60 * MINUTE);
-    assert.deepEqual([restarted.gate.unmeasured, restarted.frozen[0]?.reason], [['Weight'], 'not measured yet']);
+    assert.deepEqual(
+      [restarted.gate.unmeasured, restarted.frozen[0]?.reason],
+      [['Weight'], 'not measured yet'],
+    );
     const both = apiWith([BUDGET]);
     both.spec.windows!.freeze = [{ reason: 'INC-4711' }];
     assert.deepEqual(look(both, NOW).gate.unmeasured, []);
@@ -255,7 +262,11 @@ describe('freezeWhen', () => {
     const failed = { revision: 'b', at: '2026-11-30T11:00:00Z' };
     const aborted = { target: 'b', position: { stable: 'a', failed } as never, revisions: [] };
     assert.equal(canHoldSteps(aborted, GATED_STEPS), false);
-    assert.equal(canHoldSteps(aborted, GATED_STEPS, 'b@2026-11-30T10:00:00Z'), false, 'of an earlier failure');
+    assert.equal(
+      canHoldSteps(aborted, GATED_STEPS, 'b@2026-11-30T10:00:00Z'),
+      false,
+      'of an earlier failure',
+    );
     assert.equal(canHoldSteps(aborted, GATED_STEPS, 'b@2026-11-30T11:00:00Z'), true);
   });
 
