@@ -100,8 +100,9 @@ export class Reconciler {
     );
     migrationProgress.follow(key, observed.migrating);
     podCreation.follow(key, observed.podless);
-    const { hasApprovalLinks } = this.deps;
-    return { ...this.withGate(observed), hasApprovalLinks };
+    const { hasApprovalLinks, wallClock } = this.deps;
+    const gated = this.withGate(observed);
+    return { ...gated, hasApprovalLinks, delivery: { ...gated.delivery, systemNow: wallClock() } };
   }
 
   private withGate(observed: Observed): Observed {
