@@ -7,6 +7,7 @@ import { ApiClient } from './api-client.js';
 import { buildImage } from './images.js';
 import { Sandbox } from './sandbox.js';
 import { seed } from './seed.js';
+import { approvalFlags } from './story/approvals.js';
 import { BasicStory } from './story/basic.js';
 import { DeliveryStory } from './story/delivery.js';
 import { MigrationsStory } from './story/migrations.js';
@@ -135,7 +136,7 @@ async function startEverything(): Promise<void> {
         },
       },
       { title: 'namespace, database and Secret of the sample', task: () => sandbox.createTenant('platform') },
-      { title: 'operator', task: () => sandbox.startOperator() },
+      { title: 'operator', task: () => startOperator() },
     ],
     {
       // The default handler would exit without a cleanup.
@@ -146,6 +147,13 @@ async function startEverything(): Promise<void> {
     },
   );
   await tasks.run();
+}
+
+/** Only one scenario has approvers. */
+async function startOperator(): Promise<void> {
+  const approvals = options.story === 'delivery' ? await approvalFlags(sandbox) : undefined;
+  sandbox.approvalUrl = approvals?.url;
+  await sandbox.startOperator(approvals?.args);
 }
 
 function setOutput(task: { output: string | undefined }, message: string): void {

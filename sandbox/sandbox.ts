@@ -76,6 +76,8 @@ export class Sandbox {
   gateway!: Gateway;
   gatewayPort = 0;
   operator!: OperatorProcess;
+  /** URL of the page of approval links, if the operator serves it. */
+  approvalUrl: string | undefined;
 
   constructor(stateDir: string) {
     this.stateDir = resolve(stateDir);

@@ -12,12 +12,15 @@ import { HEADERS } from '../../contract/image.js';
 import type { Settings } from '../config/schema.js';
 import { CODES } from '../errors.js';
 import type { Logger } from '../observability/logging/logger.js';
+import { discardBody } from './discard-body.js';
 import { errorBody } from './error-body.js';
 import { refuseInvalidUtf8 } from './json-body.js';
 import { requestId } from './request-state.js';
 import type { Certificate } from './tls.js';
 import { trustedProxies } from './trusted-proxies.js';
 import { shouldUpgradeCallback } from './upgrade.js';
+
+const TOO_LARGE = 'FST_ERR_CTP_BODY_TOO_LARGE';
 
 /** Creates the HTTP or HTTPS server, without routes. */
 export function createHttpServer(
@@ -56,8 +59,13 @@ export function createHttpServer(
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send(errorBody('not found; the GraphQL endpoint is /graphql', CODES.notFound)),
   );
-  app.setErrorHandler((error: FastifyError, _request, reply) => {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
     const status = error.statusCode ?? 500;
+    if (error.code === TOO_LARGE) {
+      // Fastify closes the connection, so that a client that still sends gets a reset instead of the response.
+      reply.removeHeader('connection');
+      discardBody(request.raw);
+    }
     if (status < 500)
       return reply.code(status).send(errorBody(error.message, error.code ?? CODES.badUserInput));
     log.error({ err: error }, 'request failed');

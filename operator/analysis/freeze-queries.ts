@@ -1,7 +1,8 @@
 /**
  * Queries of `windows.freezeWhen`, such as a remaining error budget: a value below its bound is a freeze, and so is a
- * missing one. They use the providers and the scheduler of analyses. The last measurement is in the status, so that a
- * restarted operator does not repeat it. A call starts due queries and does not wait.
+ * missing one. They use the providers and the scheduler of analyses. The status has the first measurement of each
+ * outcome: another value with the same outcome, which changes with each measurement, writes nothing. A call starts due
+ * queries and does not wait.
  */
 import { createHash } from 'node:crypto';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
@@ -24,12 +25,34 @@ const GRACE_MS = 30_000;
 const SUFFIX = '/freezeWhen';
 
 export interface FreezeOutcome {
-  /** New `status.windows.freezeWhen`: the last measurement of each query that has one. */
+  /** New `status.windows.freezeWhen`: of each query with a measurement, the first one with the present outcome. */
   measured: FreezeMeasurement[];
   /** Queries that freeze now. */
-  frozen: { name: string; reason: string; opensWhen: string }[];
+  frozen: FrozenQuery[];
   /** Delay of the next call without an event. In milliseconds. */
   requeueAfterMs?: number;
+}
+
+interface FrozenQuery {
+  name: string;
+  reason: string;
+  opensWhen: string;
+  /** This process has not measured it yet: whether it freezes is known in a moment. */
+  isUnmeasured?: true;
+}
+
+/** A query with its measurements. */
+interface Current {
+  query: FreezeQuery;
+  digest: string;
+  /** The last measurement that is known. */
+  last?: FreezeMeasurement;
+  /** The first measurement with the outcome of the last one. */
+  reported?: FreezeMeasurement;
+  /** Whether the last one was measured by this process. */
+  isRecent: boolean;
+  /** Milliseconds until the next measurement. */
+  waitMs: number;
 }
 
 /** The key of the PcfApi in the work queue to a key of the scheduler. */
@@ -38,6 +61,9 @@ export function workQueueKey(key: string): string {
 }
 
 export class FreezeQueries {
+  /** The last measurements of this process, by key of the scheduler. The status has older ones. */
+  private readonly latest = new Map<string, readonly FreezeMeasurement[]>();
+
   constructor(private readonly scheduler: Pick<AnalysisScheduler, 'finished' | 'schedule' | 'forget'>) {}
 
   /** `now`: milliseconds since the epoch. */
@@ -45,16 +71,11 @@ export class FreezeQueries {
     const { freezeWhen = [], prometheus } = api.spec.windows ?? {};
     const key = `${keyOf(api)}${SUFFIX}`;
     if (!prometheus) return { measured: [], frozen: [] };
-    const current = freezeWhen.map((query) => {
-      const digest = digestOf(query, prometheus);
-      const before = api.status?.windows?.freezeWhen?.find((one) => one.name === query.name);
-      const known = before?.digest === digest ? before : undefined;
-      const result = this.scheduler
-        .finished(key, digest)
-        .find(({ name, since }) => name === query.name && since === sinceOf(known));
-      const last = result ? measurementOf(result, digest) : known;
-      return { query, digest, last, waitMs: waitMs(query, last, now) };
-    });
+    const current = freezeWhen.map((query) => this.currentOf(api, key, query, prometheus, now));
+    this.latest.set(
+      key,
+      current.flatMap(({ last, isRecent }) => (last && isRecent ? last : [])),
+    );
     const due = current.filter((one) => one.waitMs === 0);
     this.scheduler.schedule(
       key,
@@ -64,8 +85,8 @@ export class FreezeQueries {
     const validity = current.map(({ query, last }) => validMs(query, prometheus, last, now));
     const waits = [...current.map((one) => one.waitMs), ...validity].filter((wait) => wait > 0);
     return {
-      measured: current.flatMap(({ last }) => last ?? []),
-      frozen: current.flatMap(({ query, last }, index) => frozenBy(query, last, validity[index]!) ?? []),
+      measured: current.flatMap(({ reported }) => reported ?? []),
+      frozen: current.flatMap((one, index) => frozenBy(one, validity[index]!) ?? []),
       ...(waits.length > 0 ? { requeueAfterMs: Math.min(...waits) } : {}),
     };
   }
@@ -73,6 +94,28 @@ export class FreezeQueries {
   /** No query is needed, or no longer. `key`: key of the PcfApi in the work queue. */
   forget(key: string): void {
     this.scheduler.forget(`${key}${SUFFIX}`);
+    this.latest.delete(`${key}${SUFFIX}`);
+  }
+
+  private currentOf(
+    api: PcfApi,
+    key: string,
+    query: FreezeQuery,
+    prometheus: PrometheusTarget,
+    now: number,
+  ): Current {
+    const digest = digestOf(query, prometheus);
+    const isSame = (one: FreezeMeasurement) => one.name === query.name && one.digest === digest;
+    const recorded = api.status?.windows?.freezeWhen?.find(isSame);
+    const recent = this.latest.get(key)?.find(isSame);
+    const known = recent ?? recorded;
+    const result = this.scheduler
+      .finished(key, digest)
+      .find(({ name, since }) => name === query.name && since === sinceOf(known));
+    const last = result ? measurementOf(result, digest) : known;
+    const reported = recorded?.outcome === last?.outcome ? recorded : last;
+    const isRecent = (result ?? recent) !== undefined;
+    return { query, digest, last, reported, isRecent, waitMs: waitMs(query, last, now) };
   }
 }
 
@@ -116,15 +159,16 @@ function measurementOf({ name, at, outcome, value, detail }: Measurement, digest
 }
 
 function frozenBy(
-  { name, below }: FreezeQuery,
-  last: FreezeMeasurement | undefined,
+  { query: { name, below }, last, reported, isRecent }: Current,
   leftMs: number,
-): FreezeOutcome['frozen'][number] | undefined {
+): FrozenQuery | undefined {
   if (last?.outcome === 'Success' && leftMs > 0) return undefined;
   const opensWhen = `a value of ${name} of at least ${below}`;
-  if (!last) return { name, opensWhen, reason: 'not measured yet' };
-  if (last.outcome === 'Failure') return { name, opensWhen, reason: `${last.value} is below ${below}` };
-  const problem = last.outcome === 'Success' ? `the last one is of ${last.measuredAt}` : last.detail;
+  // Before a restart it was open: the value of that time is too old, and says nothing about the present one.
+  if (!last || (last.outcome === 'Success' && !isRecent))
+    return { name, opensWhen, reason: 'not measured yet', isUnmeasured: true };
+  if (last.outcome === 'Failure') return { name, opensWhen, reason: `${reported?.value} is below ${below}` };
+  const problem = last.outcome === 'Success' ? `the last one is of ${last.measuredAt}` : reported?.detail;
   return { name, opensWhen, reason: `no value: ${problem ?? 'no data'}` };
 }
 

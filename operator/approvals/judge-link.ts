@@ -43,7 +43,7 @@ export function judgeLink(
   requests: RequestNames,
   now: number,
 ): OpenLink | ClosedLink {
-  if (now >= claims.expiresAt * 1_000)
+  if (now >= claims.expiresAt * 1_000 || isExpired(api, claims))
     return { state: 'Expired', message: `The link expired at ${textOf(claims.expiresAt)}.` };
   if (!api || api.metadata.deletionTimestamp)
     return { state: 'Used', message: 'The PcfApi of the link was deleted.' };
@@ -52,6 +52,12 @@ export function judgeLink(
   if (api.spec.paused && claims.action === 'approve')
     return { state: 'Blocked', message: 'The delivery is paused by spec.paused. Resume it first.' };
   return openLink(api, claims);
+}
+
+/** Whether the operator has recorded it: the system clock may have been set back since. */
+function isExpired(api: PcfApi | undefined, { approval }: LinkClaims): boolean {
+  const { delivery = {} } = api?.status ?? {};
+  return approvalId(delivery) === approval && delivery.approval?.linksExpired === true;
 }
 
 /** Why its wait has ended; undefined while it lasts. */

@@ -3,7 +3,7 @@ import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.
 import { abortReason } from './abort-rules.js';
 import { type DeliveryContext, withPosition } from './context.js';
 import type { Decision } from './delivery-plan.js';
-import { revokeLinks, withoutWait } from './manual-promotion.js';
+import { expireLinks, revokeLinks, withoutWait } from './manual-promotion.js';
 import type { Failure, Observation } from './observation.js';
 import { capacityScale } from './planned-replicas.js';
 import { recordProgress } from './progress-deadline.js';
@@ -35,8 +35,9 @@ export function advance(given: DeliveryContext): Advance {
   const routed = withPosition(progressed, recordFirstTraffic(progressed));
   const failure = abortReason(routed);
   if (failure && mayAbort(routed)) return abort(routed, failure);
-  // Before anything returns: a revocation must be recorded also while the delivery is paused or its weight is not effective.
-  const context = withWindow(withPosition(routed, revokeLinks(routed)));
+  // Before anything returns: the end of links must be recorded also while the delivery is paused or its weight is not effective.
+  const revoked = withPosition(routed, revokeLinks(routed));
+  const context = withWindow(withPosition(revoked, expireLinks(revoked)));
   if (context.spec.paused) return { position: context.position, decisions: [] };
 
   const { target } = context.observation;

@@ -39,6 +39,8 @@ export interface DeliverySpec {
   canaryPods: 'share' | 'full' | number;
   /** Percent of the requests that are copied to the new revision, in addition to its share. */
   mirror?: number;
+  /** False: the route cannot have a rule for the canary header. */
+  hasHeaderRule?: boolean;
   /** Name of the cookie that keeps users at a revision; undefined: users are not sticky. */
   stickyCookie?: string;
   /** Pods beyond `replicas` that both revisions may have together; undefined: no limit. */

@@ -21,7 +21,8 @@ function isApprovedByLink(position: DeliveryPosition, promote: string | undefine
 }
 
 /** Records that the step waits, if that is to be announced. `isAwaited`: only the manual promotion is missing. */
-export function recordWait({ position, spec, now }: DeliveryContext, isAwaited: boolean): DeliveryPosition {
+export function recordWait(context: DeliveryContext, isAwaited: boolean): DeliveryPosition {
+  const { position, spec, now } = context;
   const { announceApprovals } = spec;
   const { approval, ...rest } = position;
   if (!announceApprovals) return rest;
@@ -31,7 +32,7 @@ export function recordWait({ position, spec, now }: DeliveryContext, isAwaited: 
   const linksExpireAt =
     linksExpireAfterMs === undefined
       ? {}
-      : { linksExpireAt: new Date(now + linksExpireAfterMs).toISOString() };
+      : { linksExpireAt: new Date(systemNow(context) + linksExpireAfterMs).toISOString() };
   return { ...rest, approval: { since: new Date(now).toISOString(), ...linksExpireAt } };
 }
 
@@ -44,6 +45,33 @@ export function revokeLinks({ position, spec }: DeliveryContext): DeliveryPositi
   const areEnabled = spec.announceApprovals?.linksExpireAfterMs !== undefined;
   if (approval?.linksExpireAt === undefined || areEnabled) return position;
   return { ...position, approval: { since: approval.since } };
+}
+
+/**
+ * Records that the links of the wait have expired: by the system clock, which their page uses and which can be set back,
+ * or by the time since the start of the wait, which a change of the system clock does not affect.
+ */
+export function expireLinks(context: DeliveryContext): DeliveryPosition {
+  const { position } = context;
+  const { approval } = position;
+  if (!approval?.linksExpireAt || approval.linksExpired || linksLeftMs(context) > 0) return position;
+  return { ...position, approval: { ...approval, linksExpired: true } };
+}
+
+/** Time until the links of the wait expire. In milliseconds. */
+function linksLeftMs(context: DeliveryContext): number {
+  const { position, spec, now } = context;
+  const { since, linksExpireAt, linksExpired } = position.approval!;
+  if (linksExpired) return 0;
+  const { linksExpireAfterMs = 0 } = spec.announceApprovals ?? {};
+  return Math.min(
+    Date.parse(linksExpireAt!) - systemNow(context),
+    Date.parse(since) + linksExpireAfterMs - now,
+  );
+}
+
+function systemNow({ observation, now }: DeliveryContext): number {
+  return observation.systemNow ?? now;
 }
 
 export function withoutWait({ approval: _, ...rest }: DeliveryPosition): DeliveryPosition {
@@ -76,14 +104,11 @@ export function recordApproval({ position, spec, now }: DeliveryContext): {
 }
 
 /** The object of "waits for", and the time until it changes. In milliseconds. */
-export function promotionWait({ position: { approval }, now }: DeliveryContext): {
-  waitingFor: string;
-  changesInMs?: number;
-} {
+export function promotionWait(context: DeliveryContext): { waitingFor: string; changesInMs?: number } {
   const manual = 'manual promotion: kubectl pcf promote';
-  const { linksExpireAt } = approval ?? {};
+  const { linksExpireAt } = context.position.approval ?? {};
   if (linksExpireAt === undefined) return { waitingFor: manual };
-  const leftMs = Date.parse(linksExpireAt) - now;
+  const leftMs = linksLeftMs(context);
   const end = `${linksExpireAt.slice(0, 19)}Z`;
   if (leftMs <= 0) return { waitingFor: `${manual} (its approval links expired at ${end})` };
   return { waitingFor: `${manual}, or an approval link until ${end}`, changesInMs: leftMs };

@@ -164,6 +164,11 @@ export interface Observation {
   isUnsupported?: boolean;
   /** Undefined without an analysis. */
   analysis?: AnalysisView;
+  /**
+   * The system clock, for times that others compare with it. In milliseconds since the epoch. Default: the time of the
+   * plan, which is monotonic within a process.
+   */
+  systemNow?: number;
   /** Steps that windows and freezes hold now; undefined without any. */
   gate?: GateView;
 }

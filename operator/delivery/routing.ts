@@ -138,7 +138,7 @@ function split(context: DeliveryContext, weight: number): RouteView {
     return Object.keys(weights).length > 1 ? { weights, byPods: true } : { weights };
   const service = selectsAll(context, weights) ? ALL_REVISIONS : position.stable!;
   const route = Object.keys(weights).length > 1 ? { weights, service } : { weights };
-  if (!canary || canary.ready === 0) return route;
+  if (!canary || canary.ready === 0 || spec.hasHeaderRule === false) return route;
   const mirror = mirroredShare(context, weight);
   return {
     ...route,

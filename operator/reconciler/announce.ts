@@ -125,6 +125,7 @@ function weightChange(before: PcfApiStatus | undefined, { position, traffic }: D
 const quiet = new Set([
   'Ready',
   'CanaryHolding',
+  'FreezeNotMeasured',
   'Promoting',
   'RouteNotVerified',
   'Migrating',

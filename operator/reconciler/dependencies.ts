@@ -35,6 +35,6 @@ export interface ReconcilerDependencies {
   logger: Logger;
   /** Milliseconds since the epoch. Monotonic. */
   clock: () => number;
-  /** Milliseconds since the epoch, of the system clock: for times that users give. */
+  /** Milliseconds since the epoch, of the system clock: for times that users give or read. */
   wallClock: () => number;
 }

@@ -17,6 +17,7 @@ import type { RepairLoop } from '../runtime/repair-loops.js';
 import { currentScaleView, isAutoscaled } from './autoscaling.js';
 import { hostConflictMessage } from './host-conflict.js';
 import type { Observed } from './observed.js';
+import { routeLimitMessage } from './route-trouble.js';
 
 export type Issue = Finding<Reason>;
 
@@ -51,6 +52,7 @@ const rules: readonly IssueRule[] = [
   crdMissing,
   certificateUnreachable,
   hostConflict,
+  routeIncompatible,
   connectionBudget,
   autoscalerConflict,
   metricsConflict,
@@ -202,6 +204,13 @@ function certificateUnreachable({ observed: { api } }: IssueInput): Issue | unde
 function hostConflict({ observed: { hostConflicts } }: IssueInput): Issue | undefined {
   const message = hostConflictMessage(hostConflicts);
   return message ? { reason: 'HostConflict', message } : undefined;
+}
+
+function routeIncompatible({ observed }: IssueInput): Issue | undefined {
+  const limit = routeLimitMessage(observed);
+  if (!limit) return undefined;
+  const effect = 'no new revision gets pods, and a delivery that has started continues without these rules';
+  return { reason: 'RouteIncompatible', message: `${limit}; until then ${effect}` };
 }
 
 function connectionBudget({

@@ -28,6 +28,7 @@ import type { KubeObject } from '../runtime/kube-client.js';
 import { keySourceOf } from '../signing-keys/source.js';
 import { unsupportedFeatures } from '../traffic/gateway-features.js';
 import { routerOf } from '../traffic/index.js';
+import type { RouteLimits } from '../traffic/route-limits.js';
 import { hasObsoleteReplicas } from './autoscaling.js';
 import { updatingDeployments } from './component-rollout.js';
 import { hostConflicts } from './host-conflict.js';
@@ -104,6 +105,7 @@ export function observe(
   const userRoute = routeRef && router.shared && caches.userRoute(router.shared.type, api, routeRef.name);
   const liveRoute = userRoute ?? (router.shared && caches.get(router.shared.type, api, api.metadata.name));
   const unsupportedFeature = unsupportedFeatures(api, caches.gatewayClasses(api, userRoute));
+  const routeLimits = userRoute && router.shared?.limits(api, userRoute);
   const missingKinds = router.requires(api).filter((type) => !caches.available(type));
   return {
     api,
@@ -126,6 +128,7 @@ export function observe(
     available: (type) => caches.available(type),
     missingKinds,
     unsupportedFeature,
+    routeLimits,
     trouble: new Map([
       ...creationTroubles(uncreated, revisions.keys(), migrations),
       ...troubles(pods, migrations),
@@ -143,7 +146,8 @@ export function observe(
       routeTrouble: routeTrouble({ api, router, missingKinds, userRoute }),
       // A gateway without the policy sends plain HTTP to pods that serve HTTPS.
       startable: missing.length === 0 && !missingKinds.includes(BackendTlsPolicyKind),
-      isUnsupported: unsupportedFeature !== undefined,
+      isUnsupported:
+        unsupportedFeature !== undefined || holdsStart(routeLimits, target.name, position, views),
     },
   };
 }
@@ -186,6 +190,22 @@ function workersOf(
 /** A worker that runs only after the promotion does not fail the delivery. */
 function workerFailure({ spec }: PcfApi, revision: string, pods: readonly Pod[]): Failure | undefined {
   return isWorkerDelivered(spec) ? podFailure(revision, pods, 'worker') : undefined;
+}
+
+/**
+ * Whether the rules that a route cannot have hold a new revision. A delivery whose pods were started continues without
+ * these rules, and a first revision needs none.
+ */
+function holdsStart(
+  { header, sticky }: RouteLimits = {},
+  target: string,
+  { stable, update }: DeliveryPosition,
+  revisions: readonly RevisionView[],
+): boolean {
+  const isLimited = header !== undefined || sticky !== undefined;
+  const isStarted =
+    update === target && revisions.some(({ name, replicas }) => name === update && replicas > 0);
+  return isLimited && stable !== undefined && target !== stable && !isStarted;
 }
 
 /** Whether a revision receives requests, including those by a route of another provider. */

@@ -9,6 +9,7 @@ import type { Revision } from '../resources/revision.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import type { KeySource } from '../signing-keys/source.js';
+import type { RouteLimits } from '../traffic/route-limits.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
 import type { HostConflict } from './host-conflict.js';
@@ -46,6 +47,8 @@ export interface Observed {
   unsupportedFeature?: string;
   /** The user's own route of `traffic.routeRef`; undefined if it does not exist, or is not set. */
   userRoute: KubeObject | undefined;
+  /** Rules that {@link userRoute} cannot have. */
+  routeLimits?: RouteLimits;
   /** The route that serves: the user's own, or the operator's. */
   liveRoute: KubeObject | undefined;
   /** Other routes for the same hosts. */

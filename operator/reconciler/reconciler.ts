@@ -100,8 +100,9 @@ export class Reconciler {
     );
     migrationProgress.follow(key, observed.migrating);
     podCreation.follow(key, observed.podless);
-    const { hasApprovalLinks } = this.deps;
-    return { ...this.withGate(observed), hasApprovalLinks };
+    const { hasApprovalLinks, wallClock } = this.deps;
+    const gated = this.withGate(observed);
+    return { ...gated, hasApprovalLinks, delivery: { ...gated.delivery, systemNow: wallClock() } };
   }
 
   private withGate(observed: Observed): Observed {
@@ -118,12 +119,13 @@ export class Reconciler {
     return { ...observed, gate, delivery: { ...delivery, gate: { held: view.held, ...next } } };
   }
 
-  /** Measures `freezeWhen` while a step can be held. */
+  /** Measures `freezeWhen` while a step of `applyTo` can be held. */
   private measureFreezes({ api, delivery }: Observed): FreezeOutcome | undefined {
     const { freezeQueries, clock } = this.deps;
     const retry = api.metadata.annotations?.[REQUEST_ANNOTATIONS.retry];
-    const isNeeded = api.spec.windows?.freezeWhen?.length && canHoldSteps(delivery, retry);
-    if (isNeeded) return freezeQueries.look(api, clock());
+    const { freezeWhen = [], applyTo = [] } = api.spec.windows ?? {};
+    if (freezeWhen.length > 0 && canHoldSteps(delivery, applyTo, retry))
+      return freezeQueries.look(api, clock());
     freezeQueries.forget(keyOf(api));
     return undefined;
   }
@@ -133,7 +135,7 @@ export class Reconciler {
     const now = this.deps.clock();
     const routeAgeMs = this.state.routeAgeMs(keyOf(api), delivery.route, routeObjects(observed), now);
     const analysis = analyse(observed, this.deps.analyst, now);
-    const spec = deliverySpecOf(api, router, observed.hasApprovalLinks);
+    const spec = deliverySpecOf(api, router, observed);
     return planReconcile(observed, spec, routeAgeMs, analysis, now);
   }
 

@@ -27,3 +27,8 @@ export function userRouteMissing({ api, router, userRoute }: RouteInput): string
   if (router.shared.leadsHere(api, userRoute)) return undefined;
   return `${route} has no rule whose only backend is Service ${name}; add one`;
 }
+
+/** Why the user's own route cannot have all rules of a delivery; undefined: it can. */
+export function routeLimitMessage({ routeLimits }: Pick<Observed, 'routeLimits'>): string | undefined {
+  return routeLimits?.header ?? routeLimits?.sticky;
+}

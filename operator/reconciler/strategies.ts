@@ -9,6 +9,7 @@ import { isWorkerDelivered, podRange } from '../resources/component-autoscaler.j
 import { lastOtherManager } from '../runtime/managed-fields.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import { stickyCookie } from '../traffic/sticky-rules.js';
+import type { Observed } from './observed.js';
 
 /** Envoy applies a pushed route within a second. Twice that is a safety margin. */
 const SETTLE_MS = 2_000;
@@ -31,8 +32,11 @@ type StrategySettings = Pick<
   'stages' | 'canaryPods' | 'mirror' | 'maxSurge' | 'maxUnavailable' | 'retireDelayMs'
 >;
 
-/** `hasApprovalLinks`: whether this operator serves approval links. */
-export function deliverySpecOf(api: PcfApi, router: TrafficRouter, hasApprovalLinks = false): DeliverySpec {
+export function deliverySpecOf(
+  api: PcfApi,
+  router: TrafficRouter,
+  { hasApprovalLinks = false, routeLimits = {} }: Pick<Observed, 'hasApprovalLinks' | 'routeLimits'> = {},
+): DeliverySpec {
   const { spec, metadata } = api;
   const strategy = spec.strategy?.type ?? 'Canary';
   const annotations = metadata.annotations ?? {};
@@ -60,7 +64,8 @@ export function deliverySpecOf(api: PcfApi, router: TrafficRouter, hasApprovalLi
       spec.migrations?.mode === 'Disabled'
         ? undefined
         : durationMs(spec.migrations?.contractDelay ?? DEFAULT_CONTRACT_DELAY),
-    stickyCookie: stickyCookie(api)?.name,
+    hasHeaderRule: routeLimits.header === undefined,
+    stickyCookie: routeLimits.sticky === undefined ? stickyCookie(api)?.name : undefined,
     ...strategySettings[strategy](spec),
   };
 }

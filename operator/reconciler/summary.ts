@@ -3,7 +3,7 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Reason } from '../api/v1alpha1/reasons.js';
 import type { Phase } from '../api/v1alpha1/status.js';
 import { windowRevision } from '../delivery/contract-window.js';
-import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { DeliveryPlan, HeldStep } from '../delivery/delivery-plan.js';
 import type { RevisionView } from '../delivery/observation.js';
 import { isMigrated } from '../delivery/plan.js';
 import { type Finding, firstFinding, type Rule } from '../delivery/rule-chain.js';
@@ -12,7 +12,7 @@ import type { MigrationView } from '../migrations/migration-view.js';
 import { hostConflictMessage, isShadowed } from './host-conflict.js';
 import { unavailableStable, weakenedStable } from './issues.js';
 import type { Observed } from './observed.js';
-import { providerMissing as missingProvider, userRouteMissing } from './route-trouble.js';
+import { providerMissing as missingProvider, routeLimitMessage, userRouteMissing } from './route-trouble.js';
 
 export interface Summary extends Finding<Reason> {
   phase: Phase;
@@ -51,6 +51,7 @@ const rules: readonly SummaryRule[] = [
   secretMissing,
   providerMissing,
   featureUnsupported,
+  routeIncompatible,
   restoring,
   belowRollbackFloor,
   routeMissing,
@@ -100,6 +101,19 @@ function featureUnsupported({ observed, since }: SummaryInput): Summary | undefi
     phase: 'Pending',
     reason: 'GatewayFeatureUnsupported',
     message: `${unsupportedFeature}; no pod of a new revision is started${since('GatewayFeatureUnsupported')}`,
+    verdict: 'InProgress',
+  };
+}
+
+/** The user's own route cannot have the rules of a delivery. One that has started continues without them. */
+function routeIncompatible({ observed, plan, since }: SummaryInput): Summary | undefined {
+  const limit = routeLimitMessage(observed);
+  const { update } = plan.position;
+  if (!limit || !observed.delivery.isUnsupported || !update || plan.replicas[update]) return undefined;
+  return {
+    phase: 'Pending',
+    reason: 'RouteIncompatible',
+    message: `${limit}; no pod of ${update} is started${since('RouteIncompatible')}`,
     verdict: 'InProgress',
   };
 }
@@ -282,9 +296,10 @@ function stableNotReady({ observed, plan, since }: SummaryInput): Summary | unde
 }
 
 /** Current, as while paused: a freeze of weeks is not a delivery that makes no progress. */
-function windowClosed({ plan }: SummaryInput): Summary | undefined {
+function windowClosed({ observed, plan }: SummaryInput): Summary | undefined {
   const { held, traffic } = plan;
   if (!held) return undefined;
+  if (observed.gate?.unmeasured.includes(held.step)) return freezeNotMeasured(held);
   const isStarted = held.revision === plan.position.update;
   const what = {
     Start: isStarted
@@ -298,6 +313,16 @@ function windowClosed({ plan }: SummaryInput): Summary | undefined {
     reason: 'WindowClosed',
     message: `${what}; waiting for ${held.waitingFor}`,
     verdict: 'Current',
+  };
+}
+
+/** A reason of its own, so that neither an Event nor a condition reports a freeze before it is known whether there is one. */
+function freezeNotMeasured({ step, revision, waitingFor }: HeldStep): Summary {
+  return {
+    phase: 'Progressing',
+    reason: 'FreezeNotMeasured',
+    message: `the step ${step} of ${revision} waits for the first measurement of freezeWhen: ${waitingFor}`,
+    verdict: 'InProgress',
   };
 }
 

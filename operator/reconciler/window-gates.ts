@@ -2,13 +2,16 @@
 import type { FreezeOutcome } from '../analysis/freeze-queries.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfWindow } from '../api/v1alpha1/pcfwindow.js';
+import type { GatedStep } from '../api/v1alpha1/spec/windows.js';
 import { windowEnd } from '../delivery/contract-window.js';
 import type { Observation } from '../delivery/observation.js';
 import { retryId } from '../delivery/request-ids.js';
+import { isMigrated } from '../delivery/revision-view.js';
 import { pendingContracts } from '../delivery/rollback-floor.js';
 import type { WindowSet } from '../delivery/windows/calendar.js';
 import { type Gate, gateAt, type Override } from '../delivery/windows/gate.js';
 import {
+  type IgnoredOverride,
   OVERRIDE_ANNOTATIONS,
   type RequestedOverride,
   requestedOverride,
@@ -43,8 +46,7 @@ export class WindowGates {
     }
     const override = requested && !('problem' in requested) ? withManager(api, requested, now) : undefined;
     const gate = this.evaluate(keyOf(api), sets, override, now);
-    if (!requested || !('problem' in requested)) return gate;
-    return { ...gate, problems: [...gate.problems, requested.problem] };
+    return requested && 'problem' in requested ? withIgnored(gate, requested, now) : gate;
   }
 
   forget(key: string): void {
@@ -73,17 +75,33 @@ export function windowSetsOf({ spec }: PcfApi, windows: readonly PcfWindow[]): W
 }
 
 /**
- * Whether a step is pending that windows can hold: otherwise no value is measured, and nothing is written. An aborted
- * revision is pending only if its retry is requested.
+ * Whether a step of `applyTo` is pending: otherwise no value is measured, and nothing is written. An aborted revision is
+ * pending only if its retry is requested.
  */
 export function canHoldSteps(
-  { target, position }: Pick<Observation, 'target' | 'position'>,
+  delivery: Pick<Observation, 'target' | 'position' | 'revisions'>,
+  applyTo: readonly GatedStep[],
   retry?: string,
 ): boolean {
+  const pending = pendingSteps(delivery, retry);
+  return applyTo.some((step) => pending.includes(step));
+}
+
+/** A first revision is never held, see `windowFor`. */
+function pendingSteps(
+  { target, position, revisions }: Pick<Observation, 'target' | 'position' | 'revisions'>,
+  retry: string | undefined,
+): GatedStep[] {
   const { stable, update, failed } = position;
   const isAborted = failed?.revision === target && retry !== retryId(position);
   const isDelivering = update !== undefined || (target !== stable && !isAborted);
-  return isDelivering || pendingContracts(position).length > 0 || windowEnd(position) !== undefined;
+  const isPrepared = target === update && revisions.some((it) => it.name === update && isMigrated(it));
+  return [
+    ...(isDelivering && stable !== undefined ? (['Weight', 'Promotion'] as const) : []),
+    ...(isDelivering && stable !== undefined && !isPrepared ? (['Start'] as const) : []),
+    ...(pendingContracts(position).length > 0 ? (['Contract'] as const) : []),
+    ...(windowEnd(position) === undefined ? [] : (['Purge'] as const)),
+  ];
 }
 
 /** The gate with the last measurements in its report. */
@@ -94,11 +112,19 @@ export function withMeasurements(gate: Gate, { measured }: FreezeOutcome): Gate 
 /** Freezes by measured values. Without times, they are in effect until the next measurement. */
 function frozenSets({ spec }: PcfApi, frozen: FreezeOutcome['frozen']): WindowSet[] {
   const { applyTo } = spec.windows ?? { applyTo: [] };
-  return frozen.map(({ name, reason, opensWhen }) => ({
+  return frozen.map(({ name, reason, opensWhen, isUnmeasured }) => ({
     ...{ allow: [], freeze: [{ reason }], applyTo, opensWhen },
     source: `spec.windows.freezeWhen ${name}`,
     allowOverride: true,
+    ...(isUnmeasured ? { isUnmeasured } : {}),
   }));
+}
+
+/** An ignored override is reported until its end: after that it would not be in effect, valid or not. */
+function withIgnored(gate: Gate, { problem, until }: IgnoredOverride, now: number): Gate {
+  if (until !== undefined && until <= now) return gate;
+  const problems = [...gate.problems, problem];
+  return { ...gate, problems, until: Math.min(gate.until, until ?? Number.POSITIVE_INFINITY) };
 }
 
 /** An override that has ended is not in effect. */

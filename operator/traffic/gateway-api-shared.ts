@@ -5,6 +5,7 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { HttpRouteKind } from '../resources/kinds.js';
 import { isRevisionName } from '../resources/revision.js';
+import { httpRouteLimits, type Match } from './http-route-limits.js';
 import type { Dialect } from './shared.js';
 import { sharedRoute } from './shared.js';
 import { isStickySetCookie, type StickyBackend, sharesOf, stickyPattern } from './sticky-rules.js';
@@ -17,11 +18,7 @@ interface Backend {
   filters?: Filter[];
 }
 
-interface Header {
-  type?: string;
-  name: string;
-  value: string;
-}
+type Header = NonNullable<Match['headers']>[number];
 
 interface Filter {
   type: string;
@@ -30,13 +27,16 @@ interface Filter {
 }
 
 interface Rule {
-  matches?: { headers?: Header[] }[];
+  matches?: Match[];
   backendRefs?: Backend[];
   filters?: Filter[];
 }
 
 const dialect: Dialect<Rule> = {
   type: HttpRouteKind,
+  limits: httpRouteLimits,
+  // The most specific rule applies: https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule
+  addedRules: 'last',
   list: 'rules',
   isOurs: (api, { backendRefs = [] }) =>
     backendRefs.length > 0 && backendRefs.every((backend) => isOurs(api, backend)),

@@ -10,7 +10,7 @@ import { sharedRoute } from './shared.js';
 import { isStickySetCookie, type StickyBackend, sharesOf, stickyPattern } from './sticky-rules.js';
 
 interface Headers {
-  response?: { add?: Record<string, string> };
+  response?: { add?: Record<string, string>; set?: Record<string, string>; remove?: string[] };
 }
 
 interface Destination {
@@ -29,12 +29,28 @@ interface HttpRoute {
   match?: { headers?: Record<string, { exact?: string; regex?: string }> }[];
   route?: Destination[];
   mirrors?: Mirror[];
+  headers?: Headers;
 }
 
 const SET_COOKIE = 'Set-Cookie';
 
 const dialect: Dialect<HttpRoute> = {
   type: VirtualServiceKind,
+  limits: {
+    nameOf: ({ name }) => name,
+    matchedHeaders: ({ match = [] }) => match.flatMap(({ headers = {} }) => Object.keys(headers)),
+    changedHeaders: ({ headers, route = [] }) => [
+      // Of the whole rule, they apply after those of its destinations: additions leave the cookie as it is.
+      ...removedBy(headers),
+      ...route.flatMap((destination) => [
+        ...Object.keys(destination.headers?.response?.add ?? {}),
+        ...removedBy(destination.headers),
+      ]),
+    ],
+    takesFrom: () => false,
+    exceededLimit: () => undefined,
+  },
+  addedRules: 'before',
   list: 'http',
   isOurs: (api, { route = [] }) =>
     route.length > 0 && route.every(({ destination }) => isOurs(api, destination.host)),
@@ -72,6 +88,10 @@ const dialect: Dialect<HttpRoute> = {
 };
 
 export const sharedVirtualService = sharedRoute(dialect);
+
+function removedBy({ response: { set = {}, remove = [] } = {} }: Headers = {}): string[] {
+  return [...Object.keys(set), ...remove];
+}
 
 /** The first destination of the rule as written by the user: the Service. */
 function toService(api: PcfApi, { route }: HttpRoute): Destination {

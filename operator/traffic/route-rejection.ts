@@ -18,10 +18,19 @@ export interface ParentStatus {
   }[];
 }
 
-const REQUIRED = ['Accepted', 'ResolvedRefs'];
+/**
+ * Conditions with the status of a route that is not in effect as a whole. With `PartiallyInvalid`, the Gateway has dropped
+ * some rules, or applies an earlier version of them, although `Accepted` is True:
+ * https://gateway-api.sigs.k8s.io/geps/gep-1364/
+ */
+const REJECTING: Readonly<Record<string, string>> = {
+  Accepted: 'False',
+  ResolvedRefs: 'False',
+  PartiallyInvalid: 'True',
+};
 
 /**
- * Why a Gateway rejects the route as it is now. A report on an older generation, or none, rejects
+ * Why a Gateway rejects the route as it is now, as a whole or in part. A report on an older generation, or none, rejects
  * nothing: not every Gateway has a controller that reports. A mesh that does not support the Service as a
  * parent routes its callers by the Service alone, so its report does not count.
  */
@@ -33,11 +42,16 @@ export function routeRejection({ kind, metadata, status }: KubeObject): string |
       conditions
         .filter(
           ({ type, status, observedGeneration }) =>
-            REQUIRED.includes(type) && status === 'False' && observedGeneration === metadata.generation,
+            status === REJECTING[type] && observedGeneration === metadata.generation,
         )
-        .map(({ type, reason, message }) => {
-          const gateway = `${parentRef.namespace ?? metadata.namespace}/${parentRef.name}`;
-          return `Gateway ${gateway} rejects ${kind} ${metadata.name}: ${type} is False (${reason})${message ? `: ${message}` : ''}`;
+        .map(({ type, status, reason, message }) => {
+          const gateway = `Gateway ${parentRef.namespace ?? metadata.namespace}/${parentRef.name}`;
+          const route = `${kind} ${metadata.name}`;
+          const effect =
+            type === 'PartiallyInvalid'
+              ? `${gateway} applies ${route} in part`
+              : `${gateway} rejects ${route}`;
+          return `${effect}: ${type} is ${status} (${reason})${message ? `: ${message}` : ''}`;
         }),
     );
   return first;

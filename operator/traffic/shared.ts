@@ -1,6 +1,6 @@
 /**
  * An existing route of the user (`traffic.routeRef`): the operator sets the destinations of rules that route
- * to the Service of the PcfApi, and adds a rule for the canary header before each. All other fields belong to
+ * to the Service of the PcfApi, and adds rules for the canary header and for sticky users. All other fields belong to
  * the user. Both kinds have their rules in one atomic list, which server-side apply can own only as a whole.
  * Therefore the desired list is derived from the live object, and written only if the object has not changed.
  */
@@ -8,6 +8,7 @@ import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { RouteView } from '../delivery/observation.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
+import { type LimitDialect, type RouteLimits, routeLimits } from './route-limits.js';
 import { canaryHeader, type ReadObject } from './route-objects.js';
 import { type StickyCookie, stickyCookie, type TrafficRule, trafficRules } from './sticky-rules.js';
 
@@ -25,6 +26,12 @@ interface Mark {
 /** Accessors for the rules of a kind of route. */
 export interface Dialect<Rule> {
   type: ResourceType;
+  limits: LimitDialect<Rule>;
+  /**
+   * Where added rules do not change the precedence of others: before the rule that they copy, if the first rule that
+   * matches applies; after all others, if the order decides between equally specific rules only.
+   */
+  addedRules: 'before' | 'last';
   /** Field of `spec` with the rules. */
   list: string;
   /** Whether the Service of this PcfApi is the only backend of the rule. */
@@ -93,18 +100,24 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
   };
 
   function splice(api: PcfApi, object: KubeObject, route: RouteView): Rule[] {
-    const header = canaryHeader(api);
-    return own(api, object).flatMap((rule, index) => {
-      if (!dialect.isOurs(api, rule)) return [rule];
-      const plain = dialect.plain(api, rule);
-      const traffic = trafficRules(api, route).map((one, place) =>
-        // The last one is the rule of the user itself, with its mirrors.
-        dialect.withTraffic(api, rule, one, route, `${index}-${place}`),
-      );
-      return route.header
-        ? [dialect.withHeader(api, plain, header, route.header, index), ...traffic]
-        : traffic;
-    });
+    const parts = own(api, object).map((rule, index) =>
+      dialect.isOurs(api, rule) ? partsOf(api, rule, route, index) : { rule, added: [] },
+    );
+    return dialect.addedRules === 'last'
+      ? [...parts.map(({ rule }) => rule), ...parts.flatMap(({ added }) => added)]
+      : parts.flatMap(({ rule, added }) => [...added, rule]);
+  }
+
+  /** The rule of the user, with its mirrors and the weights, and the rules that are added for it. */
+  function partsOf(api: PcfApi, rule: Rule, route: RouteView, index: number): { rule: Rule; added: Rule[] } {
+    const traffic = trafficRules(api, route).map((one, place) =>
+      dialect.withTraffic(api, rule, one, route, `${index}-${place}`),
+    );
+    const plain = dialect.plain(api, rule);
+    const header = route.header
+      ? [dialect.withHeader(api, plain, canaryHeader(api), route.header, index)]
+      : [];
+    return { rule: traffic.at(-1)!, added: [...header, ...traffic.slice(0, -1)] };
   }
 
   function edit(api: PcfApi, live: KubeObject, rules: Rule[], mark: Mark | undefined): RouteEdit | undefined {
@@ -166,9 +179,32 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
         ...(sticky ? { sticky } : {}),
       };
     },
+    /** Whether the object can have the rules of a delivery. */
+    limits(api: PcfApi, live: KubeObject): RouteLimits {
+      const rules = own(api, live).map((rule, index) => {
+        const isOurs = dialect.isOurs(api, rule);
+        return { rule: isOurs ? dialect.plain(api, rule) : rule, index, isOurs };
+      });
+      const route = largestRoute(api);
+      const cookie = stickyCookie(api)?.name;
+      return routeLimits(dialect.limits, {
+        ...{ api, live, rules },
+        withHeader: splice(api, live, route),
+        withSticky: cookie === undefined ? undefined : splice(api, live, { ...route, sticky: cookie }),
+      });
+    },
     /** Whether a rule of the object routes to this PcfApi. */
     leadsHere: (api: PcfApi, live: KubeObject) => own(api, live).some((rule) => dialect.isOurs(api, rule)),
   };
+}
+
+/** A route with the largest number of rules. The names of its revisions do not matter. */
+function largestRoute({ metadata: { name }, spec }: PcfApi): RouteView {
+  const [stable, canary] = [`${name}-0`, `${name}-1`];
+  const { mirror } = spec.strategy?.canary ?? {};
+  // The weight divides a cell at each level.
+  const weights = { [stable]: 63, [canary]: 37 };
+  return { weights, header: canary, ...(mirror ? { mirror } : {}) };
 }
 
 export type SharedRoute = ReturnType<typeof sharedRoute>;

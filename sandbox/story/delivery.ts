@@ -1,9 +1,10 @@
 /**
- * Scenario "delivery": strategies under load: steps with holds and analysis, an undo, two versions that fail
- * the analysis, an edit during a step, freezes, sticky users, an abort, blue-green, a worker that fails its jobs.
+ * Scenario "delivery": strategies under load: steps with holds and analysis, an approval link, an undo, two versions
+ * that fail the analysis, an edit during a step, freezes, sticky users, an abort, blue-green, a worker that fails its jobs.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sandbox } from '../sandbox.js';
+import { Approvers } from './approvals.js';
 import { faultCount } from './load.js';
 import { printMeasurements } from './print-measurements.js';
 import { type DeliveryFigures, figuresOf, Reporting } from './reporting.js';
@@ -80,7 +81,10 @@ export class DeliveryStory extends WorkerChapter {
 
   private async deliverBySteps(): Promise<void> {
     const judged = this.analysis ? ', with analysis by Prometheus' : '';
-    this.chapter(`a canary with steps: 20 % and 50 %, with a hold of 6 s each, then a pause${judged}`);
+    this.chapter(
+      `a canary with steps: 20 % and 50 %, with a hold of 6 s each, then a pause that an approval link ends${judged}`,
+    );
+    const approvers = await Approvers.start(this.sandbox, NAMESPACE, this.sandbox.approvalUrl!);
     const steps = [
       { weight: 20, hold: '6s' },
       { weight: 50, hold: '6s' },
@@ -88,6 +92,7 @@ export class DeliveryStory extends WorkerChapter {
     ];
     await this.patch({
       strategy: { type: 'Canary', canary: { steps, analysis: this.analysis, scaleDownDelay: '60s' } },
+      notifications: approvers.notifications,
       image: imageOf(NEW),
     });
     for (const weight of [20, 50, 80]) {
@@ -95,9 +100,24 @@ export class DeliveryStory extends WorkerChapter {
       await this.measure(`step at ${weight} %`, { [NEW]: weight });
     }
     await this.printVerdict();
-    await this.pcf('promote', 'pcf-api');
+    await this.approve(approvers);
     await this.promoted(NEW);
-    this.line('kubectl pcf promote -> promoted');
+    this.line('-> promoted');
+    await this.patch({ notifications: null });
+    await approvers.stop();
+  }
+
+  /** Opening a link changes nothing, its button approves once. */
+  private async approve(approvers: Approvers): Promise<void> {
+    const token = await approvers.token();
+    const opened = await approvers.post('look', token);
+    this.line(`approval link of the webhook opened: HTTP ${opened.status}, ${opened.state}`);
+    const used = await approvers.post('use', token);
+    this.line(`its button: HTTP ${used.status}, ${used.message}`);
+    const again = await approvers.post('use', token);
+    this.line(`its button again: HTTP ${again.status}, ${again.message}`);
+    const states = [opened, used, again].map(({ state }) => state).join(', ');
+    this.expect(states === 'Open, Accepted, Used', `the link was ${states}`);
   }
 
   /** Verdict of the last step, which depends on measurements of that step. */

@@ -40,7 +40,7 @@ describe('sandbox --story', () => {
     assert.match(output, /longest lock wait of a request: \d+ ms/);
   }).timeout(START_TIMEOUT_MS);
 
-  it('delivery: steps, undo, analysis, weight edit, freezes, sticky users, abort, blue-green and a canary of the worker complete without a failed request', async function () {
+  it('delivery: steps, an approval link, undo, analysis, weight edit, freezes, sticky users, abort, blue-green and a canary of the worker complete without a failed request', async function () {
     const missing = ['prometheus', 'redis-server'].filter((program) => systemProgram(program) === undefined);
     const isJudged = missing.length === 0;
     if (!isJudged)
@@ -51,6 +51,9 @@ describe('sandbox --story', () => {
     assert.equal(code, 0, output);
     assert.match(output, /[1-9]\d* requests served, 0 failed/);
     assert.match(output, /[1-9]\d* deployments: [1-9]\d* succeeded, [1-9]\d* failed, [1-9]\d* rolled back/);
+    assert.match(output, /approval link of the webhook opened: HTTP 200, Open/);
+    assert.match(output, /its button: HTTP 200, Step 3 of 3 of pcf-api-\w+ was approved/);
+    assert.match(output, /its button again: HTTP 410, /);
     assert.match(output, /PcfWindow created -> in effect [1-9]\d* ms/);
     assert.match(output, /waiting for the window|waiting for a change of PcfWindow incident/);
     assert.match(output, /60 %: \d+\.\d % of the browsers have 1\.1\.0, 0 returned from it/);

@@ -12,7 +12,8 @@ export function windowLines(windows: WindowsStatus | undefined): string[] | unde
       [`closed by ${source}`, until && `until ${until}`, reason && `(${reason})`].filter(Boolean).join(' '),
     ),
     ...freezeWhen.map(
-      ({ name, value, measuredAt }) => `${name}: ${value ?? 'no value'}, measured at ${measuredAt}`,
+      ({ name, outcome, value, measuredAt }) =>
+        `${name}: ${outcome === 'Success' ? 'open' : 'frozen'} since ${measuredAt} (${value ?? 'no value'})`,
     ),
     ...(override
       ? [`overridden until ${override.until} by ${override.by ?? 'unknown'}: ${override.reason}`]

@@ -11,6 +11,8 @@ export interface WindowSet extends Windows {
   allowOverride: boolean;
   /** What opens it, for a freeze by a measured value: the object of "waiting for". */
   opensWhen?: string;
+  /** It is closed because its value has not been measured yet. */
+  isUnmeasured?: true;
 }
 
 /** State at a time. Times are in milliseconds since the epoch. */

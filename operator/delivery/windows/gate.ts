@@ -33,6 +33,8 @@ export interface GateView {
 /** The gate at a time. */
 export interface Gate {
   held: GateView['held'];
+  /** Those of them that are held only by values that have not been measured yet, which takes some milliseconds. */
+  unmeasured: readonly GatedStep[];
   /** The gate does not change before. In milliseconds since the epoch; `Infinity`: it never changes. */
   until: number;
   report: WindowsStatus;
@@ -56,6 +58,7 @@ export function gateAt(sets: readonly WindowSet[], override: Override | undefine
   const holds = GATED_STEPS.filter((step) => held[step]);
   return {
     held,
+    unmeasured: holds.filter((step) => steps.get(step)?.isUnmeasured),
     until: Math.min(...sets.map((set) => stateOfSet(set, now).until), ...end),
     report: {
       state: Object.keys(held).length > 0 ? 'Closed' : isOverridden && !state.isOpen ? 'Overridden' : 'Open',
@@ -69,13 +72,14 @@ export function gateAt(sets: readonly WindowSet[], override: Override | undefine
 }
 
 /** The part of a gate that the planner reads. A time in the past is due at once, but never immediately. */
-export function gateView({ held, until }: Gate, now: number): GateView {
+export function gateView({ held, until }: Pick<Gate, 'held' | 'until'>, now: number): GateView {
   if (!Number.isFinite(until)) return { held };
   return { held, changesInMs: Math.min(MAX_WAIT_MS, Math.max(1, Math.ceil(until - now))) };
 }
 
 interface StepGate {
   waitingFor?: string;
+  isUnmeasured?: boolean;
   /** The next change between open and closed; undefined if none was found. */
   changesAt?: number;
 }
@@ -97,7 +101,9 @@ function stepAt(sets: readonly WindowSet[], now: number): StepGate {
   const state = stateOf(sets, now);
   const changesAt = nextChange(sets, now);
   const change = changesAt === undefined ? {} : { changesAt };
-  return state.isOpen ? change : { ...change, waitingFor: waitingFor(state, changesAt) };
+  if (state.isOpen) return change;
+  const isUnmeasured = state.closed.every(({ set }) => set.isUnmeasured);
+  return { ...change, waitingFor: waitingFor(state, changesAt), isUnmeasured };
 }
 
 function waitingFor({ closed }: State, opensAt: number | undefined): string {

@@ -24,13 +24,20 @@ export interface RequestedOverride {
   reason: string;
 }
 
+/** An override that is ignored. */
+export interface IgnoredOverride {
+  problem: string;
+  /** Its end, after which it is over in any case. In milliseconds since the epoch; undefined: it has no valid end. */
+  until?: number;
+}
+
 /**
  * The requested override, which may not have started or may have ended; a problem, if it is ignored; undefined if there
  * is none. The result does not depend on the time.
  */
 export function requestedOverride(
   annotations: Record<string, string> = {},
-): RequestedOverride | { problem: string } | undefined {
+): RequestedOverride | IgnoredOverride | undefined {
   const {
     [OVERRIDE_ANNOTATIONS.from]: start,
     [OVERRIDE_ANNOTATIONS.until]: end,
@@ -38,19 +45,29 @@ export function requestedOverride(
   } = annotations;
   if (start === undefined && end === undefined && text === undefined) return undefined;
   const reason = text?.trim();
-  if (!reason) return { problem: ignored(`annotation ${OVERRIDE_ANNOTATIONS.reason} is missing or empty`) };
   const [from, until] = [timeOf(start), timeOf(end)];
+  const ignored = (why: string): IgnoredOverride => ({
+    problem: `the window override is ignored: ${why}; set all three with: kubectl pcf window override`,
+    ...endOf(from, until),
+  });
+  if (!reason) return ignored(`annotation ${OVERRIDE_ANNOTATIONS.reason} is missing or empty`);
   for (const [time, annotation] of [
     [from, OVERRIDE_ANNOTATIONS.from],
     [until, OVERRIDE_ANNOTATIONS.until],
   ] as const) {
     if (Number.isNaN(time))
-      return { problem: ignored(`annotation ${annotation} must be a time such as 2026-12-24T18:00:00Z`) };
+      return ignored(`annotation ${annotation} must be a time such as 2026-12-24T18:00:00Z`);
   }
-  if (until <= from) return { problem: ignored(`its end ${end} is not after its start ${start}`) };
+  if (until <= from) return ignored(`its end ${end} is not after its start ${start}`);
   if (until - from > MAX_OVERRIDE_MS)
-    return { problem: ignored(`it must not be longer than 7 days, and lasts from ${start} to ${end}`) };
+    return ignored(`it must not be longer than 7 days, and lasts from ${start} to ${end}`);
   return { from: from - CLOCK_SKEW_MS, until, reason: reason.slice(0, 1_024) };
+}
+
+/** Both times are in the past then. A start that is invalid or missing does not count. */
+function endOf(from: number, until: number): { until?: number } {
+  if (Number.isNaN(until)) return {};
+  return { until: Number.isNaN(from) ? until : Math.max(from, until) };
 }
 
 function timeOf(text = ''): number {
@@ -58,7 +75,3 @@ function timeOf(text = ''): number {
 }
 
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
-
-function ignored(why: string): string {
-  return `the window override is ignored: ${why}; set all three with: kubectl pcf window override`;
-}

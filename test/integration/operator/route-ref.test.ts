@@ -61,7 +61,8 @@ const kinds: Kind[] = [
       ],
     }),
     weights: ({ spec }) => {
-      const rule = (spec as { rules: HttpRule[] }).rules.at(-1)!;
+      const { rules } = spec as { rules: HttpRule[] };
+      const rule = rules.findLast(({ matches }) => matches.every(({ headers }) => headers === undefined))!;
       return sharesOf(rule.backendRefs.map(({ name, weight }) => [name, weight]));
     },
   },

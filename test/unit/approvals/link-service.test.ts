@@ -162,6 +162,11 @@ describe('LinkService', () => {
       'Expired',
       /expired at 2026-11-23T16:00:00Z/,
     ],
+    'that has expired before the clock was set back': [
+      (s) => s.edit(({ status }) => (status!.delivery!.approval!.linksExpired = true)),
+      'Expired',
+      /expired at 2026-11-23T16:00:00Z/,
+    ],
     'of a step that was completed': [
       (s) =>
         s.edit(({ status }) => {

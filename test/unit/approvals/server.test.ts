@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
+import { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { pino } from 'pino';
 import { request } from 'undici';
@@ -83,6 +84,21 @@ describe('ApprovalServer', () => {
     assert.equal((await post('/use', 5)).status, 400);
     assert.equal((await post('/use', 'x'.repeat(5_000))).status, 413);
     assert.deepEqual(calls, [['t', undefined]]);
+  });
+
+  it('responds to a body that is too large, of any size and with any declared length, instead of closing the connection', async () => {
+    await start();
+    for (let attempt = 0; attempt < 20; attempt++)
+      assert.equal((await post('/use', 'x'.repeat(2_000_000))).status, 413);
+    const chunks = Array.from({ length: 100 }, () => Buffer.alloc(20_000, 'x'));
+    const { statusCode, body } = await request(`${url}/use`, {
+      method: 'POST',
+      headers: { origin: ORIGIN, 'content-type': 'application/json' },
+      body: Readable.from(chunks),
+    });
+    await body.dump();
+    assert.equal(statusCode, 413);
+    assert.deepEqual(calls, []);
   });
 
   it('reports expired, used and wrong links with their status, and hides unexpected errors', async () => {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { judgeLink } from '../../../operator/approvals/judge-link.js';
+import type { LinkClaims } from '../../../operator/approvals/token.js';
 import type { Decision } from '../../../operator/delivery/delivery-plan.js';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import { approvalId, deliveryId, stepId } from '../../../operator/delivery/request-ids.js';
+import { pcfApi } from '../../support/fixtures/fixtures.js';
 import { propertyRuns } from '../../support/runner/property-runs.js';
 import { ModelCluster } from './model-cluster.js';
 
@@ -65,6 +68,64 @@ describe('the wait for a manual promotion', () => {
     );
     assert.equal(after.requeueAfterMs, undefined);
     assert.deepEqual(announcements(settle(cluster)), []);
+  });
+
+  it('its links expire by the system clock, and by the elapsed time if that clock is set back', () => {
+    const { cluster } = waiting();
+    cluster.systemOffsetMs = -24 * HOUR;
+    cluster.pass(4 * HOUR - 60_000);
+    assert.match(waitsFor(cluster).message!, /or an approval link until/);
+    cluster.pass(60_000);
+    assert.match(waitsFor(cluster).message!, /its approval links expired/);
+    assert.equal(cluster.position.approval!.linksExpired, true);
+
+    const ahead = new ModelCluster({ stages: [pause(10)], announceApprovals: { linksExpireAfterMs: HOUR } });
+    settle(ahead);
+    ahead.systemOffsetMs = 24 * HOUR;
+    ahead.target = 'b';
+    settle(ahead);
+    const { linksExpireAt } = ahead.position.approval!;
+    const leftMs = Date.parse(linksExpireAt!) - (ahead.now + ahead.systemOffsetMs);
+    assert.ok(
+      leftMs > 0 && leftMs <= HOUR,
+      'the end is a time of the system clock, which the page compares it with',
+    );
+  });
+
+  it('PROPERTY: no link is open longer than it is valid, however the system clock is moved, and an expired one is never open again', () => {
+    const operation = fc.oneof(
+      fc.record({ moveMs: fc.integer({ min: -48 * HOUR, max: 48 * HOUR }) }),
+      fc.record({ passMs: fc.integer({ min: 1, max: 2 * HOUR }) }),
+    );
+    const states = { opened: 0, expired: 0 };
+    fc.assert(
+      fc.property(fc.array(operation, { minLength: 1, maxLength: 20 }), (operations) => {
+        const { cluster } = waiting();
+        const { since, linksExpireAt } = cluster.position.approval!;
+        const claims: LinkClaims = {
+          ...{ uid: 'uid-1', action: 'approve', webhook: 'team', approval: approvalId(cluster.position)! },
+          expiresAt: Math.floor(Date.parse(linksExpireAt!) / 1_000),
+        };
+        const api = pcfApi({ notifications: { webhooks: [], approvalLinks: {} } as never });
+        let isExpired = false;
+        for (const one of operations) {
+          if ('moveMs' in one) cluster.systemOffsetMs += one.moveMs;
+          else cluster.pass(one.passMs);
+          cluster.reconcile();
+          api.status = { delivery: cluster.position };
+          const names = { promote: 'promote', abort: 'abort' };
+          const { state } = judgeLink(api, claims, names, cluster.now + cluster.systemOffsetMs);
+          if (state === 'Open') {
+            assert.ok(!isExpired, 'it has expired before');
+            assert.ok(cluster.now - Date.parse(since) < 4 * HOUR, 'it is valid for four hours');
+          } else assert.equal(state, 'Expired');
+          isExpired ||= state === 'Expired';
+        }
+        states[isExpired ? 'expired' : 'opened'] += 1;
+      }),
+      { numRuns: propertyRuns(200) },
+    );
+    assert.ok(states.opened > 0 && states.expired > 0, JSON.stringify(states));
   });
 
   it('ends with the request of its link, which is recorded with its user, and the next step has another id', () => {

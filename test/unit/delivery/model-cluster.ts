@@ -66,6 +66,8 @@ export class ModelCluster {
   /** Start of the step that the verdict applies to. By default the current step. */
   judgedSince: string | undefined | 'now' = 'now';
   now = Date.parse('2026-11-23T10:00:00Z');
+  /** Difference of the system clock. In milliseconds. */
+  systemOffsetMs = 0;
   readonly revisions = new Map<string, ModelRevision>();
   position: Observation['position'] = {};
   route: RouteView | undefined;
@@ -108,7 +110,9 @@ export class ModelCluster {
     const analysis = verdict && { verdict, message: `it is ${verdict}`, stepSince };
     const held = Object.fromEntries(this.held.map((step) => [step, 'the window that opens tomorrow']));
     const gate = this.held.length > 0 ? { held, changesInMs: 60_000 } : undefined;
-    return { target, revisions, position, route, routeAgeMs, startable, isUnsupported, analysis, gate };
+    const systemNow = this.now + this.systemOffsetMs;
+    const gates = { startable, isUnsupported, analysis, gate };
+    return { target, revisions, position, route, routeAgeMs, systemNow, ...gates };
   }
 
   /** The spec, as the caches return it. */

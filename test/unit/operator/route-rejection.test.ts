@@ -35,6 +35,15 @@ describe('routeRejection', () => {
     assert.equal(routeRejection(route('Accepted', 'False', 3, 'Service')), undefined);
   });
 
+  it('returns the message about a route of which the Gateway has dropped a part, or uses an earlier version', () => {
+    assert.equal(
+      routeRejection(route('PartiallyInvalid', 'True', 3)),
+      'Gateway shop/public applies HTTPRoute api in part: PartiallyInvalid is True (BackendNotFound): no such Service',
+    );
+    assert.equal(routeRejection(route('PartiallyInvalid', 'True', 2)), undefined, 'an older generation');
+    assert.equal(routeRejection(route('PartiallyInvalid', 'False', 3)), undefined);
+  });
+
   it('returns nothing if the route is accepted, or if no controller has reported', () => {
     const accepted = route('Accepted', 'True', 3);
     assert.equal(routeRejection(accepted), undefined);

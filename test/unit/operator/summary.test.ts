@@ -239,7 +239,7 @@ describe('approval links', () => {
     const api = withLinks({});
     const { router } = observe(api, EMPTY_CLUSTER);
     const specOf = (given: PcfApi, hasLinks: boolean) =>
-      deliverySpecOf(given, router, hasLinks).announceApprovals;
+      deliverySpecOf(given, router, { hasApprovalLinks: hasLinks }).announceApprovals;
     assert.deepEqual(specOf(api, true), { linksExpireAfterMs: 4 * 3_600_000 });
     assert.deepEqual(specOf(api, false), {});
     assert.deepEqual(specOf(withLinks({ approvalLinks: undefined }), true), {});

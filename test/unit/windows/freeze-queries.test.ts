@@ -4,9 +4,13 @@ import type { Measurement } from '../../../operator/analysis/analysis-model.js';
 import { FreezeQueries, workQueueKey } from '../../../operator/analysis/freeze-queries.js';
 import type { Request } from '../../../operator/analysis/providers/provider.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
-import { windows } from '../../../operator/api/v1alpha1/spec/windows.js';
+import { GATED_STEPS, windows } from '../../../operator/api/v1alpha1/spec/windows.js';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { windowLines } from '../../../operator/dashboard/view/window-lines.js';
+import { announcements } from '../../../operator/reconciler/announce.js';
+import { observe } from '../../../operator/reconciler/observe.js';
+import { EMPTY_CLUSTER } from '../../../operator/reconciler/render.js';
+import { summarize } from '../../../operator/reconciler/summary.js';
 import { canHoldSteps, WindowGates, withMeasurements } from '../../../operator/reconciler/window-gates.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
 
@@ -101,8 +105,75 @@ describe('freezeWhen', () => {
     assert.deepEqual([gate.held, gate.report.state], [{}, 'Open']);
     assert.deepEqual(windowLines(gate.report), [
       'Open',
-      'error-budget: 0.1, measured at 2026-11-30T12:00:00.050Z',
+      'error-budget: open since 2026-11-30T12:00:00.050Z (0.1)',
     ]);
+  });
+
+  it('the status changes with the outcome, and not with the value, of a measurement per minute', () => {
+    const api = apiWith([BUDGET]);
+    look(api, NOW);
+    const reports = new Set<string>();
+    /** Measures once per interval, with another value and another error message each time. */
+    const measure = (from: number, outcome: 'Success' | 'Failure' | 'Error') => {
+      for (let minute = from; minute < from + 5; minute++) {
+        const at = NOW + minute * MINUTE;
+        look(api, at);
+        const detail = outcome === 'Error' ? { detail: `request ${minute} failed` } : {};
+        scheduler.answer(at, { outcome, value: `${minute / 100}`, ...detail });
+        const { gate } = look(api, at + 10);
+        reports.add(JSON.stringify([gate.report, gate.held]));
+      }
+      return look(api, NOW + (from + 5) * MINUTE - 1);
+    };
+    assert.equal(measure(10, 'Success').gate.held.Weight, undefined, 'the last value is recent');
+    assert.equal(reports.size, 1);
+    assert.match(measure(15, 'Failure').gate.held.Weight!, /0\.15 is below 0\.1/);
+    assert.equal(reports.size, 2);
+    assert.match(measure(20, 'Error').gate.held.Weight!, /request 20 failed/);
+    assert.equal(reports.size, 3);
+    assert.equal(measure(25, 'Success').gate.report.freezeWhen![0]!.value, '0.25');
+    assert.equal(reports.size, 4);
+    assert.equal(
+      new Set(scheduler.requests.map(({ due }) => due.since)).size,
+      20,
+      'each interval is measured',
+    );
+  });
+
+  it('the step that waits for the first measurement is unmeasured, also after a restart, and a step that a window holds is not', () => {
+    const api = apiWith([BUDGET]);
+    assert.deepEqual(look(api, NOW).gate.unmeasured, ['Weight']);
+    scheduler.answer(NOW, { outcome: 'Success', value: '1' });
+    assert.deepEqual(look(api, NOW + 10).gate.unmeasured, []);
+    queries = new FreezeQueries(new ManualScheduler());
+    const restarted = look(api, NOW + 60 * MINUTE);
+    assert.deepEqual(
+      [restarted.gate.unmeasured, restarted.frozen[0]?.reason],
+      [['Weight'], 'not measured yet'],
+    );
+    const both = apiWith([BUDGET]);
+    both.spec.windows!.freeze = [{ reason: 'INC-4711' }];
+    assert.deepEqual(look(both, NOW).gate.unmeasured, []);
+  });
+
+  it('a delivery that waits for the first measurement has its own reason and no Event; a freeze that follows has one', () => {
+    const api = apiWith([BUDGET]);
+    const observed = { ...observe(api, EMPTY_CLUSTER), missingSecrets: [] };
+    const { target } = observed.delivery;
+    const held = { step: 'Weight' as const, revision: target, waitingFor: 'a value of error-budget' };
+    const traffic = { desiredWeight: 10, effectiveWeight: 10, verified: true };
+    const plan = { position: { stable: 'api-old' }, replicas: {}, traffic, decisions: [], held };
+    const report = (now: number) => {
+      const { gate } = look(api, now);
+      const summary = summarize({ ...observed, gate }, plan, now);
+      const events = announcements(api, plan, summary, []).map(({ reason }) => reason);
+      api.status = { ...api.status, reason: summary.reason };
+      return [summary.reason, summary.phase, events];
+    };
+    assert.deepEqual(report(NOW), ['FreezeNotMeasured', 'Progressing', []]);
+    scheduler.answer(NOW, { outcome: 'Failure', value: '0.04' });
+    assert.deepEqual(report(NOW + 10), ['WindowClosed', 'Paused', ['WindowClosed']]);
+    assert.deepEqual(report(NOW + 20), ['WindowClosed', 'Paused', []]);
   });
 
   it('is measured once per interval, also over a restart of the operator and a failed write of the status', () => {
@@ -126,8 +197,12 @@ describe('freezeWhen', () => {
     const late = look(api, NOW + MINUTE + 39_000);
     assert.deepEqual([late.frozen, late.requeueAfterMs], [[], 1_000], 'counts until the next one can arrive');
     const [stale] = look(api, NOW + 2 * MINUTE).frozen;
-    assert.match(stale!.reason, /^no value: the last one is of 2026-/);
+    assert.equal(stale!.reason, 'not measured yet', 'a value from before the restart is too old');
     assert.equal(restarted.requests.length, 1, 'the measurement is in progress');
+    restarted.answer(NOW + 2 * MINUTE, { outcome: 'Success', value: '1' });
+    assert.deepEqual(look(api, NOW + 2 * MINUTE).frozen, []);
+    const [overdue] = look(api, NOW + 5 * MINUTE).frozen;
+    assert.match(overdue!.reason, /^no value: the last one is of 2026-11-30T12:02:00/);
   });
 
   it('an error is retried after at most 30 s, and a clock that is set back does not delay the next measurement', () => {
@@ -162,28 +237,37 @@ describe('freezeWhen', () => {
     assert.equal(workQueueKey('platform/api'), 'platform/api');
   });
 
-  it('is measured only while a step can be held', () => {
+  it('is measured only while a step of applyTo can be held', () => {
     const known = [{ revision: 'a', migrations: ['Drop'] }];
-    for (const [position, expected] of [
-      [{ stable: 'a' }, false],
-      [{}, true],
-      [{ stable: 'a', update: 'b' }, true],
-      [{ stable: 'b' }, true],
-      [{ stable: 'a', knownMigrations: known }, true],
-    ] as const)
-      assert.equal(
-        canHoldSteps({ target: 'a', position: position as never }),
-        expected,
-        JSON.stringify(position),
+    const migrated = [{ name: 'b', replicas: 1, ready: 1, migration: 'Succeeded' as const }];
+    const delivering = { target: 'b', position: { stable: 'a', update: 'b' }, revisions: [] };
+    const pending = (delivery: object) =>
+      GATED_STEPS.filter((step) =>
+        canHoldSteps({ target: 'a', position: {}, revisions: [], ...delivery }, [step]),
       );
+    assert.deepEqual(pending({ position: { stable: 'a' } }), []);
+    assert.deepEqual(pending({}), [], 'a first revision is never held');
+    assert.deepEqual(pending({ target: 'b', position: { stable: 'a' } }), ['Start', 'Weight', 'Promotion']);
+    assert.deepEqual(pending(delivering), ['Start', 'Weight', 'Promotion'], 'its migrations are pending');
+    assert.deepEqual(pending({ ...delivering, revisions: migrated }), ['Weight', 'Promotion']);
+    assert.deepEqual(pending({ ...delivering, revisions: migrated, target: 'c' }), [
+      'Start',
+      'Weight',
+      'Promotion',
+    ]);
+    assert.deepEqual(pending({ position: { stable: 'a', knownMigrations: known } }), ['Contract']);
   });
 
   it('is not measured for an aborted revision, until its retry is requested', () => {
     const failed = { revision: 'b', at: '2026-11-30T11:00:00Z' };
-    const aborted = { target: 'b', position: { stable: 'a', failed } as never };
-    assert.equal(canHoldSteps(aborted), false);
-    assert.equal(canHoldSteps(aborted, 'b@2026-11-30T10:00:00Z'), false, 'of an earlier failure');
-    assert.equal(canHoldSteps(aborted, 'b@2026-11-30T11:00:00Z'), true);
+    const aborted = { target: 'b', position: { stable: 'a', failed } as never, revisions: [] };
+    assert.equal(canHoldSteps(aborted, GATED_STEPS), false);
+    assert.equal(
+      canHoldSteps(aborted, GATED_STEPS, 'b@2026-11-30T10:00:00Z'),
+      false,
+      'of an earlier failure',
+    );
+    assert.equal(canHoldSteps(aborted, GATED_STEPS, 'b@2026-11-30T11:00:00Z'), true);
   });
 
   it('the schema requires a server and rejects an unknown placeholder', () => {

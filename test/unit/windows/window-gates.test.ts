@@ -208,7 +208,7 @@ describe('WindowGates', () => {
       [overridden(NOW + HOUR), /window-override-reason is missing or empty/],
       [overridden(NOW + HOUR, ' '), /window-override-reason is missing or empty/],
       [overridden(NOW + 169 * HOUR, 'x'), /must not be longer than 7 days/],
-      [overridden(NOW - HOUR, 'x'), /its end .* is not after its start/],
+      [overridden(NOW + HOUR, 'x', NOW + 2 * HOUR), /its end .* is not after its start/],
     ] as const) {
       const { held, problems } = new WindowGates().gateOf(api, frozen, NOW)!;
       assert.ok(held.Start);
@@ -220,6 +220,29 @@ describe('WindowGates', () => {
     const start = { [from]: '2026-11-30T12:00:00Z', [reason]: 'x' };
     assert.match(problemOf({ ...start, [until]: 'tomorrow' }), /override-until must be a time such as/);
     assert.match(problemOf({ [until]: start[from]!, [reason]: 'x' }), /override-from must be a time such as/);
+  });
+
+  it('an invalid override is reported until its end, and the gate is evaluated then', () => {
+    const gates = new WindowGates();
+    const { from, until, reason } = OVERRIDE_ANNOTATIONS;
+    const withoutStart = overridden(NOW + HOUR, 'of an earlier version');
+    delete withoutStart.metadata.annotations![from];
+    for (const [api, end] of [
+      [withoutStart, NOW + HOUR],
+      [overridden(NOW + HOUR), NOW + HOUR],
+      [overridden(NOW + 169 * HOUR, 'too long'), NOW + 169 * HOUR],
+      [overridden(NOW + HOUR, 'ends before its start', NOW + 2 * HOUR), NOW + 2 * HOUR],
+    ] as const) {
+      const gate = gates.gateOf(api, frozen, end - 1)!;
+      assert.equal(gate.problems.length, 1);
+      assert.equal(gate.until, end);
+      const after = gates.gateOf(api, frozen, end)!;
+      assert.deepEqual(after.problems, []);
+      assert.ok(after.held.Start, 'it was never in effect');
+    }
+    const endless = pcfApi();
+    endless.metadata.annotations = { [until]: 'tomorrow', [reason]: 'x' };
+    assert.equal(gates.gateOf(endless, frozen, NOW + 1_000 * HOUR)!.problems.length, 1);
   });
 
   const nothing = {

@@ -51,7 +51,10 @@ export const deliveryPosition = z.strictObject({
   approval: z
     .strictObject({
       since: time('Start of the wait. It identifies the wait in approval links.'),
-      linksExpireAt: time('Time at which its approval links expire.').optional(),
+      linksExpireAt: time('Time at which its approval links expire, by the system clock.').optional(),
+      linksExpired: z.boolean().optional().meta({
+        description: 'Whether they have expired. They remain expired if the clock is set back.',
+      }),
     })
     .optional()
     .meta({ description: 'Wait of the step for its manual promotion, if it was announced.' }),

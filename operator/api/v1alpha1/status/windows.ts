@@ -26,7 +26,9 @@ const freezeMeasurement = z.strictObject({
   }),
   value: shortText.optional().meta({ description: 'Measured value.' }),
   detail: longText.optional().meta({ description: 'Why it freezes.' }),
-  measuredAt: time('Time of the measurement.'),
+  measuredAt: time(
+    'Time of the measurement: the first one with this outcome. Later ones with the same outcome are not recorded.',
+  ),
   digest: shortText.meta({
     description: 'Digest of query, bound and server: after an edit, the measurement does not count.',
   }),
@@ -50,7 +52,8 @@ export const windowsStatus = z.strictObject({
     .max(8)
     .optional()
     .meta({
-      description: 'Last measurements of `windows.freezeWhen`. Unset: no step can be held now.',
+      description:
+        'Measurements of `windows.freezeWhen`, since the last change of their outcomes. Unset: no step can be held now.',
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['name'],
     }),
