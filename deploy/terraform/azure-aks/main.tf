@@ -41,12 +41,15 @@ module "data" {
 }
 
 resource "azurerm_container_registry" "this" {
-  name                = replace(var.name, "-", "")
-  location            = var.location
-  resource_group_name = azurerm_resource_group.this.name
-  sku                 = "Premium"
-  admin_enabled       = false
-  tags                = local.tags
+  name                    = replace(var.name, "-", "")
+  location                = var.location
+  resource_group_name     = azurerm_resource_group.this.name
+  sku                     = "Premium"
+  admin_enabled           = false
+  zone_redundancy_enabled = true
+  # Layers are downloaded from this registry only, so a firewall need not admit all of the Azure storage.
+  data_endpoint_enabled = true
+  tags                  = local.tags
 }
 
 resource "azurerm_log_analytics_workspace" "this" {
@@ -76,6 +79,7 @@ resource "azurerm_kubernetes_cluster" "this" {
   local_account_disabled    = true
   oidc_issuer_enabled       = true
   workload_identity_enabled = true
+  azure_policy_enabled      = true
   automatic_upgrade_channel = "patch"
   node_os_upgrade_channel   = "NodeImage"
   tags                      = local.tags
@@ -101,6 +105,7 @@ resource "azurerm_kubernetes_cluster" "this" {
     auto_scaling_enabled = true
     min_count            = 3
     max_count            = 10
+    max_pods             = 110
     # A change of the size creates this pool first.
     temporary_name_for_rotation = "rotation"
 

@@ -42,12 +42,15 @@ module "data" {
 }
 
 resource "azurerm_container_registry" "this" {
-  name                = replace(var.name, "-", "")
-  location            = var.location
-  resource_group_name = azurerm_resource_group.this.name
-  sku                 = "Premium"
-  admin_enabled       = false
-  tags                = local.tags
+  name                    = replace(var.name, "-", "")
+  location                = var.location
+  resource_group_name     = azurerm_resource_group.this.name
+  sku                     = "Premium"
+  admin_enabled           = false
+  zone_redundancy_enabled = true
+  # Layers are downloaded from this registry only, so a firewall need not admit all of the Azure storage.
+  data_endpoint_enabled = true
+  tags                  = local.tags
 }
 
 resource "azurerm_log_analytics_workspace" "this" {
@@ -81,6 +84,7 @@ resource "azurerm_key_vault_secret" "this" {
   for_each         = toset(values(local.secrets))
   name             = each.key
   key_vault_id     = module.data.key_vault_id
+  content_type     = "text/plain"
   value_wo         = jsondecode(module.data.secrets)[each.key]
   value_wo_version = var.secrets_version
 }

@@ -49,6 +49,7 @@ resource "google_container_cluster" "this" {
   network             = module.network.network_id
   subnetwork          = module.network.subnetwork_id
   deletion_protection = var.deletion_protection
+  resource_labels     = local.labels
 
   release_channel {
     channel = "REGULAR"

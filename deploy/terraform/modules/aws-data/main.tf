@@ -110,6 +110,8 @@ resource "aws_db_instance" "replica" {
   performance_insights_enabled = true
   monitoring_interval          = 60
   monitoring_role_arn          = aws_iam_role.monitoring.arn
+
+  enabled_cloudwatch_logs_exports = ["postgresql", "upgrade"]
 }
 
 resource "aws_elasticache_subnet_group" "this" {

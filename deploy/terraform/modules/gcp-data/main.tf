@@ -37,6 +37,27 @@ resource "google_sql_database_instance" "primary" {
     retain_backups_on_delete    = true
     user_labels                 = var.labels
 
+    # The log of PostgreSQL records clients, waits for locks and checkpoints, and no statement: it could have secrets.
+    database_flags {
+      name  = "log_checkpoints"
+      value = "on"
+    }
+
+    database_flags {
+      name  = "log_connections"
+      value = "on"
+    }
+
+    database_flags {
+      name  = "log_disconnections"
+      value = "on"
+    }
+
+    database_flags {
+      name  = "log_lock_waits"
+      value = "on"
+    }
+
     ip_configuration {
       ipv4_enabled    = false
       private_network = var.network_id
@@ -79,6 +100,27 @@ resource "google_sql_database_instance" "replica" {
     disk_type                   = "PD_SSD"
     deletion_protection_enabled = var.deletion_protection
     user_labels                 = var.labels
+
+    # The log of PostgreSQL records clients, waits for locks and checkpoints, and no statement: it could have secrets.
+    database_flags {
+      name  = "log_checkpoints"
+      value = "on"
+    }
+
+    database_flags {
+      name  = "log_connections"
+      value = "on"
+    }
+
+    database_flags {
+      name  = "log_disconnections"
+      value = "on"
+    }
+
+    database_flags {
+      name  = "log_lock_waits"
+      value = "on"
+    }
 
     ip_configuration {
       ipv4_enabled    = false

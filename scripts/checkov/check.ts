@@ -1,0 +1,72 @@
+/**
+ * `npm run lint:infrastructure`: runs checkov on Terraform, manifests, Dockerfiles and workflows. Each finding is fixed,
+ * or has an exception with its reason in exceptions.yaml: the open-source checkov reports no severities.
+ */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { parse } from 'yaml';
+import { type Exception, findingsIn, judge } from './findings.js';
+
+const EXCEPTIONS = 'scripts/checkov/exceptions.yaml';
+
+/** Version of the rules. CI installs the same. */
+const VERSION = '3.3.30';
+
+/** What is scanned, with the frameworks of checkov. test/golden has the objects that the operator writes. */
+const SCANS: readonly { folder: string; frameworks: readonly string[]; skip?: readonly string[] }[] = [
+  { folder: 'deploy/terraform', frameworks: ['terraform'] },
+  { folder: 'deploy/k8s', frameworks: ['kubernetes'] },
+  { folder: 'test/golden', frameworks: ['kubernetes'] },
+  {
+    folder: '.',
+    frameworks: ['dockerfile', 'github_actions'],
+    skip: ['node_modules', 'dist', '.sandbox'],
+  },
+];
+
+async function checkov(args: readonly string[]): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)('checkov', args, {
+      // Without it checkov writes the progress of its parsers to the output.
+      env: { ...process.env, LOG_LEVEL: 'ERROR' },
+      maxBuffer: 256 << 20,
+    });
+    return stdout;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ENOENT') throw error;
+    throw new Error(`checkov is not installed: pipx install checkov==${VERSION}`);
+  }
+}
+
+async function main(): Promise<number> {
+  const version = (await checkov(['--version'])).trim();
+  if (version !== VERSION)
+    console.error(`checkov ${version} is installed; the exceptions were written for ${VERSION}`);
+  const outputs = await Promise.all(
+    SCANS.map(({ folder, frameworks, skip = [] }) =>
+      checkov([
+        ...['--directory', folder, '--framework', ...frameworks, '--output', 'json', '--soft-fail'],
+        ...['--quiet', '--compact', '--skip-download', '--download-external-modules', 'false'],
+        ...skip.flatMap((path) => ['--skip-path', path]),
+      ]),
+    ),
+  );
+  const scans = outputs.map(findingsIn);
+  for (const [index, { passed }] of scans.entries())
+    if (passed === 0) throw new Error(`checkov scanned nothing in ${SCANS[index]!.folder}`);
+  const { exceptions } = parse(readFileSync(EXCEPTIONS, 'utf8')) as { exceptions: Exception[] };
+  const findings = scans.flatMap((scan) => scan.findings);
+  const { open, unused } = judge(findings, exceptions);
+  const unreadable = scans.flatMap((scan) => scan.unreadable);
+  for (const { check, name, file, resource } of open)
+    console.error(`${check} ${file} ${resource}: ${name}. Fix it, or add an exception to ${EXCEPTIONS}`);
+  for (const key of unused) console.error(`${EXCEPTIONS}: no finding of ${key}. Remove the exception`);
+  for (const file of unreadable) console.error(`checkov cannot read ${file}`);
+  const passed = scans.reduce((sum, scan) => sum + scan.passed, 0);
+  const excepted = findings.length - open.length;
+  console.log(`checkov ${version}: ${passed} passed, ${excepted} with an exception, ${open.length} open`);
+  return open.length + unused.length + unreadable.length > 0 ? 1 : 0;
+}
+
+process.exit(await main());
