@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from 'node:v8';
 import { LogOutput } from '../contract/log-output.js';
 import { createLogger } from './runtime/logger.js';
 import { readSettings } from './settings.js';
@@ -19,6 +20,9 @@ try {
   } else {
     // Imported late, because `--help` and errors in the settings do not need it.
     const { PcfOperator } = await import('./operator.js');
+    // The operator is bound by the latency of the API server, not by CPU: more frequent garbage collection halves its
+    // memory use. Not before the modules are loaded, which it would delay by a quarter.
+    setFlagsFromString('--optimize-for-size');
     const stopTracing = await startTracing();
     const operator = new PcfOperator(settings, log);
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => operator.stop());

@@ -10,7 +10,7 @@ import { LABELS } from '../resources/metadata.js';
 import type { KubeClient } from '../runtime/kube-client.js';
 import { apiVersionOf, type KubeObject, type ResourceType } from '../runtime/kube-types.js';
 import { keyOf } from '../runtime/store.js';
-import { hasEnded, JOB_NAME } from './job-view.js';
+import { hasEnded, hasReport, JOB_NAME } from './job-view.js';
 
 interface Caches {
   ownedBy(type: ResourceType, api: PcfApi): KubeObject[];
@@ -26,7 +26,10 @@ export class FinishedJobs {
     private readonly caches: Caches,
   ) {}
 
-  /** Adds the pods to the cache, once per Job. Only for the revision being delivered: no other decision needs them. */
+  /**
+   * Adds the pods to the cache, once per Job, unless it has the successful one. Only for the revision being delivered:
+   * no other decision needs them.
+   */
   async readPods(api: PcfApi): Promise<void> {
     const { update } = api.status?.delivery ?? {};
     if (!update) return this.forget(keyOf(api));
@@ -34,7 +37,8 @@ export class FinishedJobs {
       .ownedBy(JobKind, api)
       .filter((job) => job.metadata.labels?.[LABELS.revision] === update && hasEnded(job));
     const known = this.known.get(keyOf(api)) ?? new Set();
-    const unread = finished.filter(({ metadata }) => !known.has(metadata.uid ?? ''));
+    const pods = this.caches.ownedBy(PodKind, api);
+    const unread = finished.filter((job) => !known.has(job.metadata.uid ?? '') && !hasReport(job, pods));
     await Promise.all(unread.map((job) => this.readPodsOf(job)));
     this.known.set(keyOf(api), new Set(finished.map(({ metadata }) => metadata.uid ?? '')));
   }

@@ -46,7 +46,10 @@ interface Terminated {
 }
 
 export interface PodLike extends KubeObject {
-  status?: { containerStatuses?: { state?: { running?: object; terminated?: Terminated } }[] };
+  status?: {
+    phase?: string;
+    containerStatuses?: { state?: { running?: object; terminated?: Terminated } }[];
+  };
 }
 
 /** The last report in the log of a running pod. */
@@ -66,7 +69,8 @@ export function jobView(
   if (!job) return absentJob(name);
   const own = pods.filter((pod) => isPodOf(job, pod));
   const isComplete = trueCondition(job, 'Complete') !== undefined;
-  const last = lastRun(own, isComplete);
+  const isDone = isComplete || (PREPARING.includes(stageOf(job)) && own.some(hasSucceeded));
+  const last = lastRun(own, isDone);
   const report = parseReport(last?.message);
   const createdAt = job.metadata.creationTimestamp;
   const base = {
@@ -74,7 +78,7 @@ export function jobView(
     ...(createdAt ? { createdAt } : {}),
     ...(report ? { report } : {}),
   };
-  if (isComplete) {
+  if (isDone) {
     const finishedAt = job.status?.completionTime;
     const finished = { ...base, ...(finishedAt ? { finishedAt } : {}) };
     if (last) return { ...finished, state: 'Succeeded' };
@@ -92,15 +96,38 @@ export function jobView(
   return { ...base, state: 'Running', ...(error ? { error } : {}), ...(current ? { report: current } : {}) };
 }
 
+/**
+ * Stages that pods of the API wait for. One pod of their Job succeeds, so they are done with it: the Job controller
+ * adds the condition Complete up to seconds later, because it delays the events of pods by a second, and each of its
+ * two writes by the load of the cluster. The other stages need the time of the completion, or are waited for by no pod.
+ */
+const PREPARING: readonly (string | undefined)[] = ['expand', 'backfill'];
+
+function stageOf({ metadata }: Job): string | undefined {
+  return metadata.labels?.[LABELS.stage];
+}
+
+/** Final: a pod in this phase is neither restarted nor, until its Job has counted it, deleted. */
+function hasSucceeded({ status }: PodLike): boolean {
+  return status?.phase === 'Succeeded';
+}
+
 /** The program of a hook is the user's own and has no command `migrate`. */
-function isHook({ metadata }: Job): boolean {
-  return metadata.labels?.[LABELS.stage] === 'hook';
+function isHook(job: Job): boolean {
+  return stageOf(job) === 'hook';
 }
 
 /** Whether a Job starts no more pods, and has its final condition or is about to get it. */
 export function hasEnded(job: KubeObject): boolean {
   const types = ['Complete', 'Failed', 'SuccessCriteriaMet', 'FailureTarget'];
   return types.some((type) => trueCondition(job as Job, type));
+}
+
+/** Whether a Job succeeded, and these pods include its successful run. */
+export function hasReport(job: KubeObject, pods: readonly KubeObject[]): boolean {
+  const succeeded = ['SuccessCriteriaMet', 'Complete'].some((type) => trueCondition(job as Job, type));
+  if (!succeeded) return false;
+  return lastRun(pods.filter((pod) => isPodOf(job as Job, pod)) as PodLike[], true) !== undefined;
 }
 
 function trueCondition({ status }: Job, type: string) {

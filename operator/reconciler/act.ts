@@ -233,17 +233,16 @@ export class Actor {
     if (failure) throw failure;
   }
 
-  /** Adds or removes our finalizer, unless the object changed meanwhile. */
-  async setFinalizer({ metadata }: PcfApi, present: boolean): Promise<void> {
+  /** Adds or removes our finalizer, unless the object changed meanwhile. Returns the written object. */
+  async setFinalizer({ metadata }: PcfApi, present: boolean): Promise<PcfApi> {
     const others = (metadata.finalizers ?? []).filter((name) => name !== FINALIZER);
     const finalizers = present ? [...others, FINALIZER] : others;
-    await this.client.patch(
-      PcfApiKind,
-      metadata.namespace,
-      metadata.name,
-      { metadata: { finalizers, resourceVersion: metadata.resourceVersion } },
-      { fieldManager: FIELD_MANAGER },
-    );
+    const { namespace, name, resourceVersion } = metadata;
+    const patch = { metadata: { finalizers, resourceVersion } };
+    const written = this.client.patch(PcfApiKind, namespace, name, patch, { fieldManager: FIELD_MANAGER });
+    const object = await written;
+    if (present) this.caches.pcfApis.noteWrite(object);
+    return object as unknown as PcfApi;
   }
 
   /**

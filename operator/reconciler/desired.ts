@@ -22,13 +22,14 @@ import {
   DestinationRuleKind,
   GatewayKind,
   JobKind,
+  PodDisruptionBudgetKind,
   ROUTES,
   ServiceKind,
   typeOf,
 } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import { controllerRevision, type Revision } from '../resources/revision.js';
-import { previewService } from '../resources/service.js';
+import { NO_REVISION, previewService } from '../resources/service.js';
 import { serviceAccount } from '../resources/service-account.js';
 import { surroundings } from '../resources/surroundings.js';
 import { isReplacing, workerDeployments } from '../resources/worker-deployments.js';
@@ -61,7 +62,8 @@ export function desiredObjects(observed: Observed, plan: DeliveryPlan): KubeObje
   );
   const { userRoute } = observed;
   const auth = authBackend(observed, secured.revisions.includes(plan.position.stable ?? ''));
-  const routing = router.render(api, plan.route, routable, { userRoute, secured, auth });
+  const rendered = router.render(api, plan.route, routable, { userRoute, secured, auth });
+  const routing = rendered.filter((object) => !isPremature(observed, object));
   return [
     serviceAccount(api),
     ...externalSecrets(api),
@@ -85,16 +87,17 @@ export function desiredObjects(observed: Observed, plan: DeliveryPlan): KubeObje
     ...surroundings(api, {
       scaledApi: observed.scaledApi,
       autoscaled: observed.foreignAutoscalers.length > 0,
-      hasPods: running.length > 0,
+      hasPodsToProtect: running.length > 0 && (observed.readyReplicas > 0 || hasBudget(observed)),
       metrics: currentScaleView(observed, plan).metrics,
     }),
   ];
 }
 
 /** Only once its Service exists: a controller rejects a route to a missing one, and the Service follows the first promotion. */
-function authBackend({ api, owned }: Observed, servesHttps: boolean): RouteBackends['auth'] {
+function authBackend(observed: Observed, servesHttps: boolean): RouteBackends['auth'] {
+  const { api } = observed;
   const service = componentName(api, 'auth');
-  const exists = owned.some(({ type, object }) => type === ServiceKind && object.metadata.name === service);
+  const exists = isOwned(observed, ServiceKind, service);
   return api.spec.components?.auth?.enabled && exists ? { service, servesHttps } : undefined;
 }
 
@@ -104,15 +107,31 @@ function migrationObject(api: PcfApi, revision: Revision, { stage, ...job }: Mig
 }
 
 /** The objects that route requests: the route, even if it has yet to be created, and the Service of the API. */
-function isInEffect({ api, owned }: Observed, object: KubeObject): boolean {
+function isInEffect(observed: Observed, object: KubeObject): boolean {
   const type = typeOf(object);
   if (ROUTES.includes(type)) return true;
-  const { name } = api.metadata;
-  return (
-    type === ServiceKind &&
-    object.metadata.name === name &&
-    owned.some((live) => live.type === ServiceKind && live.object.metadata.name === name)
-  );
+  const { name } = observed.api.metadata;
+  return type === ServiceKind && object.metadata.name === name && isOwned(observed, ServiceKind, name);
+}
+
+/**
+ * The Service of the API before a revision can serve. It would have no endpoints, and each later change of its selector
+ * costs requests of two controllers. One that is reachable from outside takes minutes to get an address, so it is
+ * created at once, and one that exists keeps its address.
+ */
+function isPremature(observed: Observed, { kind, metadata, spec }: KubeObject): boolean {
+  const { selector, type } = (spec ?? {}) as { selector?: Record<string, string>; type?: string };
+  if (kind !== ServiceKind.kind || selector?.[LABELS.revision] !== NO_REVISION) return false;
+  const isInternal = type === undefined || type === 'ClusterIP';
+  return isInternal && !isOwned(observed, ServiceKind, metadata.name);
+}
+
+function hasBudget(observed: Observed): boolean {
+  return isOwned(observed, PodDisruptionBudgetKind, observed.api.metadata.name);
+}
+
+function isOwned({ owned }: Observed, type: ResourceType, name: string): boolean {
+  return owned.some((live) => live.type === type && live.object.metadata.name === name);
 }
 
 function preview({ api }: Observed, { position }: DeliveryPlan): KubeObject[] {

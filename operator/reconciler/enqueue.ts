@@ -7,14 +7,17 @@ import { type Caches, instanceKey } from './caches.js';
 export interface Enqueuing {
   caches: Caches;
   queue: WorkQueue;
-  /** Whether this process reconciles. A standby only watches: its events have a low priority when it becomes leader. */
+  /**
+   * Whether this process reconciles. A standby only watches: changes of dependent objects have a low priority when it
+   * becomes leader.
+   */
   isWorking: () => boolean;
   onEdit: (key: string) => void;
 }
 
 /** Maps events of caches to keys of PcfApis. */
 export function enqueueOnEvents({ caches, queue, isWorking, onEdit }: Enqueuing): void {
-  const priority = (): Priority => (isWorking() ? 'high' : 'low');
+  const priority = (): Priority => (isWorking() ? 'normal' : 'low');
   caches.pcfApis.on(({ object, old, type }) => {
     const edited = old !== undefined && object.metadata.generation !== old.metadata.generation;
     if (edited && isWorking()) onEdit(keyOf(object));

@@ -43,7 +43,7 @@ export async function finalize(
   await removeFinalizer();
 }
 
-async function ignoreNotFound(write: Promise<void>): Promise<void> {
+async function ignoreNotFound(write: Promise<unknown>): Promise<void> {
   await write.catch((error: unknown) => {
     if (!isNotFound(error)) throw error;
   });

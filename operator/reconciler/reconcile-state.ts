@@ -9,6 +9,8 @@ export class ReconcileState {
   private readonly routes = new Map<string, { route: string; since: number }>();
   /** PcfApis whose status was postponed to the next reconcile. */
   private readonly postponed = new Set<string>();
+  /** When the status was last written. In milliseconds. */
+  private readonly statusWrites = new Map<string, number>();
 
   /**
    * Milliseconds since this route or the list of its objects last changed. The list can also have the route of
@@ -34,7 +36,18 @@ export class ReconcileState {
     this.postponed.delete(key);
   }
 
+  /** Milliseconds until a change that is written this long after the last write is due; 0: now. */
+  statusDueInMs(key: string, intervalMs: number, now: number): number {
+    const writtenAt = this.statusWrites.get(key);
+    return writtenAt === undefined ? 0 : Math.max(0, writtenAt + intervalMs - now);
+  }
+
+  statusWritten(key: string, now: number): void {
+    this.statusWrites.set(key, now);
+  }
+
   forget(key: string): void {
+    this.statusWrites.delete(key);
     this.routes.delete(key);
     this.postponed.delete(key);
   }

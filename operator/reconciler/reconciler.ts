@@ -33,7 +33,7 @@ export class Reconciler {
   private readonly reporter: StatusReporter;
 
   constructor(private readonly deps: ReconcilerDependencies) {
-    this.reporter = new StatusReporter(deps);
+    this.reporter = new StatusReporter(deps, this.state);
   }
 
   /** Reconciles one PcfApi. `key` is `namespace/name`. */
@@ -74,11 +74,8 @@ export class Reconciler {
       await finalize(api, this.deps, this.reporter);
       return {};
     }
-    if (!api.metadata.finalizers?.includes(FINALIZER)) {
-      await this.deps.actor.setFinalizer(api, true);
-      return {}; // the change causes an event
-    }
-    return this.deliver(api);
+    const hasFinalizer = api.metadata.finalizers?.includes(FINALIZER);
+    return this.deliver(hasFinalizer ? api : await this.deps.actor.setFinalizer(api, true));
   }
 
   private async deliver(api: PcfApi): Promise<ReconcileResult> {
@@ -89,20 +86,26 @@ export class Reconciler {
   }
 
   private async observe(api: PcfApi): Promise<Observed> {
-    const { caches, finishedJobs, migrationProgress, podCreation } = this.deps;
+    const { finishedJobs, migrationProgress, podCreation } = this.deps;
     const key = keyOf(api);
     await finishedJobs.readPods(api);
-    const observed = observe(
-      api,
-      caches,
-      (pod) => migrationProgress.reportOf(key, pod),
-      (uid) => podCreation.reportOf(key, uid),
-    );
+    const observed = this.readCaches(api);
     migrationProgress.follow(key, observed.migrating);
     podCreation.follow(key, observed.podless);
     const { hasApprovalLinks, wallClock } = this.deps;
     const gated = this.withGate(observed);
     return { ...gated, hasApprovalLinks, delivery: { ...gated.delivery, systemNow: wallClock() } };
+  }
+
+  private readCaches(api: PcfApi): Observed {
+    const { caches, migrationProgress, podCreation } = this.deps;
+    const key = keyOf(api);
+    return observe(
+      api,
+      caches,
+      (pod) => migrationProgress.reportOf(key, pod),
+      (uid) => podCreation.reportOf(key, uid),
+    );
   }
 
   private withGate(observed: Observed): Observed {
@@ -179,11 +182,23 @@ export class Reconciler {
     const effective = inEffect(observed.delivery, plan, route, obstacle?.message);
     this.deps.metrics.record(observed.api, { observed, plan: effective, applied });
     if (!obstacle && this.postponeStatus(planned, applied)) return { requeueAfterMs: 0 };
-    await this.reporter.report(planned, effective, obstacle, keys.issue ? [keys.issue] : []);
-    const requeueAfterMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, keys.retryMs);
+    const issues = keys.issue ? [keys.issue] : [];
+    const shown = applied.changed && plan.job ? { ...planned, observed: this.withJobs(observed) } : planned;
+    const progressDueInMs = await this.reporter.report(shown, effective, obstacle, issues);
+    const requeueAfterMs = earliest(
+      planned.requeueAfterMs,
+      applied.lookAgainMs,
+      keys.retryMs,
+      progressDueInMs,
+    );
     // Holds, deadlines and retirements of the delivery continue in spite of the obstacle.
     if (obstacle) throw failureOf(error, obstacle.message, requeueAfterMs);
     return { requeueAfterMs };
+  }
+
+  /** With the migration Job that was just written: otherwise a second status would report that it runs. */
+  private withJobs(observed: Observed): Observed {
+    return { ...observed, migrations: this.readCaches(observed.api).migrations };
   }
 
   /**

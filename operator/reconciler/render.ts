@@ -24,16 +24,18 @@ export const EMPTY_CLUSTER: ClusterView = {
 export function render(api: PcfApi): KubeObject[] {
   const observed = observe(api, EMPTY_CLUSTER);
   const revision = observed.delivery.target;
+  const readyReplicas = fullReplicas(api.spec);
   const { replicas: workers = 0 } = deliverySpecOf(api, observed.router).workers ?? {};
   const settled: DeliveryPlan = {
     position: { stable: revision },
     migrate: revision,
     job: { revision, stage: 'expand', attempt: 1 },
-    replicas: { [revision]: fullReplicas(api.spec) },
+    replicas: { [revision]: readyReplicas },
     workers: workers > 0 ? { [revision]: workers } : {},
     route: { weights: { [revision]: 100 } },
     traffic: { desiredWeight: 0, effectiveWeight: 0, verified: true },
     decisions: [],
   };
-  return desiredObjects({ ...observed, delivery: { ...observed.delivery, startable: true } }, settled);
+  const delivery = { ...observed.delivery, startable: true };
+  return desiredObjects({ ...observed, readyReplicas, delivery }, settled);
 }

@@ -18,22 +18,28 @@ import { findIssues, type Issue, repairLoops } from './issues.js';
 import { failureReport, type Obstacle, StatusRejectedError, withObstacle } from './obstacle.js';
 import { failedStatus, statusOf } from './pcfapi-status.js';
 import type { PlannedReconcile } from './planned-reconcile.js';
+import type { ReconcileState } from './reconcile-state.js';
+import { progressIntervalMs } from './status-progress.js';
 import { reasonSince, type Summary, summarize } from './summary.js';
 
 export class StatusReporter {
-  constructor(private readonly deps: ReconcilerDependencies) {}
+  constructor(
+    private readonly deps: ReconcilerDependencies,
+    private readonly state: ReconcileState,
+  ) {}
 
   /**
    * `effective` is the plan with the traffic as it was read back. `obstacle` is the reason why a part of it was not
    * written. The decisions of the plan are valid all the same, and announced once they are recorded in the status.
-   * `issuesOfWrites` are rejected writes that the delivery does not depend on.
+   * `issuesOfWrites` are rejected writes that the delivery does not depend on. Returns the milliseconds until progress
+   * that was not written now is due.
    */
   async report(
     planned: PlannedReconcile,
     effective: DeliveryPlan,
     obstacle?: Obstacle,
     issuesOfWrites: readonly Issue[] = [],
-  ): Promise<void> {
+  ): Promise<number | undefined> {
     const { observed, finished, now } = planned;
     const { api } = observed;
     const summary = summarize(observed, effective, now);
@@ -51,12 +57,19 @@ export class StatusReporter {
       ...analysisStatus(planned),
       ...keyStatus(observed.signingKeys),
     };
+    const intervalMs = progressIntervalMs(api.status, withinBounds(status));
+    const dueInMs = this.state.statusDueInMs(keyOf(api), intervalMs, now);
+    if (dueInMs > 0 && effective.decisions.length === 0) {
+      this.deps.metrics.recordStatus(api, status);
+      return dueInMs;
+    }
     await this.write(api, status);
     this.deps.deliveryMetrics.record(api, finished, api.status?.history);
     for (const announcement of announcements(api, effective, verdict, issues, status.windows))
       this.announce(api, announcement);
     this.notify(planned, verdict);
     this.deps.reporter.report(api, status, (name) => observed.revisions.get(name), now);
+    return undefined;
   }
 
   /** Reports a failed reconcile: otherwise the status of the generation before would remain. */
@@ -93,6 +106,7 @@ export class StatusReporter {
       throw new StatusRejectedError(`the API server rejects the status: ${error.message}`, { cause: error });
     });
     this.deps.caches.pcfApis.noteWrite(written);
+    this.state.statusWritten(keyOf(api), this.deps.clock());
   }
 
   announce(api: PcfApi, announcement: Announcement): void {

@@ -41,19 +41,22 @@ export interface Surrounded {
   scaledApi: PcfApi;
   /** Another autoscaler scales the PcfApi, so the operator creates none. */
   autoscaled: boolean;
-  /** Whether there are pods to protect: Kubernetes reports a warning for a budget without pods. */
-  hasPods: boolean;
+  /**
+   * Whether there are pods to protect. Kubernetes reports a warning for a budget without pods, and updates its status
+   * for each pod that becomes ready; a pod that is not ready may be evicted anyway.
+   */
+  hasPodsToProtect: boolean;
   /** Metrics that the autoscaler of the operator scales on. */
   metrics: readonly ScaleMetric[];
 }
 
 export function surroundings(
   api: PcfApi,
-  { scaledApi, autoscaled, hasPods, metrics }: Surrounded,
+  { scaledApi, autoscaled, hasPodsToProtect, metrics }: Surrounded,
 ): KubeObject[] {
   const objects = [
     networkPolicy(api),
-    hasPods ? podDisruptionBudget(api) : undefined,
+    hasPodsToProtect ? podDisruptionBudget(api) : undefined,
     certificate(api),
     gateway(api),
     referenceGrant(api),

@@ -1,7 +1,8 @@
 /**
  * A work queue with the semantics of client-go: a key is queued at most once, is never processed by two
- * workers, and is requeued if it was added during processing. Two priorities: changes by users are processed
- * before startup and resync.
+ * workers, and is requeued if it was added during processing. Three priorities: edits by users (`high`) are processed
+ * before changes of dependent objects (`normal`), and these before startup and resync (`low`): while a hundred pods
+ * start, an edit does not wait for the reconciles that they cause.
  */
 import { type BackoffPolicy, backoffMs } from './backoff.js';
 
@@ -11,7 +12,9 @@ const retryPolicy: BackoffPolicy = { baseMs: 5, maxMs: 1_000_000, jitter: 0.2 };
 /** Maximum delay of setTimeout. A later key is requeued early, and has nothing to do. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-export type Priority = 'high' | 'low';
+/** Highest first. */
+const PRIORITIES = ['high', 'normal', 'low'] as const;
+export type Priority = (typeof PRIORITIES)[number];
 
 /** Called for metrics. Times are in milliseconds. */
 export interface QueueObserver {
@@ -23,7 +26,11 @@ export interface QueueObserver {
 
 export class WorkQueue {
   /** Queued keys with the time of their addition. */
-  private readonly waiting: Record<Priority, Map<string, number>> = { high: new Map(), low: new Map() };
+  private readonly waiting: Readonly<Record<Priority, Map<string, number>>> = {
+    high: new Map(),
+    normal: new Map(),
+    low: new Map(),
+  };
   /** Keys in processing with their start time. */
   private readonly processing = new Map<string, number>();
   /** Keys that were added during processing. */
@@ -37,11 +44,12 @@ export class WorkQueue {
 
   /** Number of queued keys. */
   get depth(): number {
-    return this.waiting.high.size + this.waiting.low.size;
+    return PRIORITIES.reduce((sum, priority) => sum + this.waiting[priority].size, 0);
   }
 
   depths(): Record<Priority, number> {
-    return { high: this.waiting.high.size, low: this.waiting.low.size };
+    const { high, normal, low } = this.waiting;
+    return { high: high.size, normal: normal.size, low: low.size };
   }
 
   /** Time that each active worker has spent on its key, in milliseconds. */
@@ -50,18 +58,18 @@ export class WorkQueue {
     return [...this.processing.values()].map((since) => now - since);
   }
 
-  add(key: string, priority: Priority = 'high'): void {
+  add(key: string, priority: Priority = 'normal'): void {
     if (this.closed) return;
     if (this.processing.has(key)) {
       if (!this.dirty.has(key)) this.observer.added?.();
-      if (this.dirty.get(key) !== 'high') this.dirty.set(key, priority);
+      this.dirty.set(key, higher(this.dirty.get(key), priority));
       return;
     }
     this.enqueue(key, priority);
   }
 
   /** Adds the key after a delay; an earlier scheduled addition of the same key is kept. */
-  addAfter(key: string, delayMs: number, priority: Priority = 'high'): void {
+  addAfter(key: string, delayMs: number, priority: Priority = 'normal'): void {
     if (this.closed) return;
     if (delayMs <= 0) {
       this.add(key, priority);
@@ -124,17 +132,18 @@ export class WorkQueue {
   }
 
   private enqueue(key: string, priority: Priority, isNew = true): void {
-    const { high, low } = this.waiting;
-    if (high.has(key) || (low.has(key) && priority === 'low')) return;
-    const since = low.get(key);
-    low.delete(key);
+    const queued = PRIORITIES.find((lane) => this.waiting[lane].has(key));
+    if (queued && higher(queued, priority) === queued) return;
+    const since = queued && this.waiting[queued].get(key);
+    if (queued) this.waiting[queued].delete(key);
     this.waiting[priority].set(key, since ?? performance.now());
     if (isNew && since === undefined) this.observer.added?.();
     this.takers.shift()?.(this.pop());
   }
 
   private pop(): string | undefined {
-    for (const lane of [this.waiting.high, this.waiting.low]) {
+    for (const priority of PRIORITIES) {
+      const lane = this.waiting[priority];
       const first = lane.entries().next();
       if (first.done) continue;
       const [key, since] = first.value;
@@ -146,4 +155,8 @@ export class WorkQueue {
     }
     return undefined;
   }
+}
+
+function higher(one: Priority | undefined, other: Priority): Priority {
+  return PRIORITIES.find((priority) => priority === one || priority === other) ?? other;
 }

@@ -83,6 +83,12 @@ export class Cluster {
     await this.etcd.stop(3_000);
   }
 
+  /** The processes by name, to measure their CPU time. */
+  get processes(): Readonly<Record<string, ManagedProcess>> {
+    const { etcd, apiServer, others } = this;
+    return Object.fromEntries([etcd, apiServer, ...others].map((process) => [process.name, process]));
+  }
+
   /** Restarts the API server after a kill, and waits until it is ready. */
   async restartApiServer(): Promise<void> {
     this.apiServer.start();

@@ -31,6 +31,10 @@ export class ManagedProcess {
     private readonly ledger: Ledger,
   ) {}
 
+  get name(): string {
+    return this.spec.name;
+  }
+
   get pid(): number | undefined {
     return this.child?.pid;
   }

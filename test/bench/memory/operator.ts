@@ -1,14 +1,12 @@
 /** Memory of the operator with an increasing number of PcfApis. */
 import { MemoryLimit } from '../../support/processes/memory-limit.js';
 import { BenchCluster } from '../operator/cluster.js';
+import { nodeArgsOfImage } from '../operator/node-args.js';
 import type { Reading } from './roles.js';
-
-/** Flags of Node.js in the image. */
-const NODE_ARGS = ['--optimize-for-size'];
 
 export async function operator(counts: number[], limitMib: number): Promise<Reading[]> {
   await using limit = MemoryLimit.create(limitMib);
-  const cluster = await BenchCluster.start([], NODE_ARGS);
+  const cluster = await BenchCluster.start([], nodeArgsOfImage());
   const readings: Reading[] = [];
   try {
     if (limit) await limit.around(() => cluster.sandbox.operator.restart());

@@ -3,15 +3,14 @@
  * pods, a VirtualService and its weights. A PcfApi also has settings, a migration Job, a
  * ServiceAccount, a NetworkPolicy and a PodDisruptionBudget.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from 'undici';
-import { parse } from 'yaml';
 import { typeOf, VirtualServiceKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import type { ResourceCache } from '../../../operator/runtime/resource-cache.js';
 import { ManagedProcess, untilReady } from '../../../sandbox/process/managed-process.js';
 import { freePorts } from '../../../sandbox/process/ports.js';
+import { argoProgram } from './argo-program.js';
 import { type BenchCluster, seconds, settled, until } from './cluster.js';
 
 const NAMESPACE = 'argo';
@@ -45,17 +44,11 @@ export class ArgoRollouts {
     private readonly metricsPort: number,
   ) {}
 
-  /** `checkout` contains manifests/crds and the program dist/rollouts-controller. */
-  static async start(
-    cluster: BenchCluster,
-    checkout: string,
-    flags: readonly string[],
-  ): Promise<ArgoRollouts> {
+  static async start(cluster: BenchCluster, flags: readonly string[]): Promise<ArgoRollouts> {
     const { parts, stateDir, ledger } = cluster.sandbox;
-    const folder = join(checkout, 'manifests', 'crds');
-    const files = readdirSync(folder).filter((name) => name.endsWith('-crd.yaml'));
-    const crds = files.map((name) => parse(readFileSync(join(folder, name), 'utf8')) as KubeObject);
+    const { path: command, crds } = await argoProgram();
     await parts.kubectl.apply(crds, '--server-side');
+    await cluster.sandbox.established();
     await parts.kubectl.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } }]);
     const [metrics, health] = (await freePorts(2)) as [number, number];
     const args = [
@@ -66,7 +59,6 @@ export class ArgoRollouts {
       '--loglevel=error',
       ...flags,
     ];
-    const command = join(checkout, 'dist', 'rollouts-controller');
     const logFile = join(stateDir, 'logs', 'argo-rollouts.log');
     const argo = new ArgoRollouts(
       cluster,
@@ -76,6 +68,10 @@ export class ArgoRollouts {
     argo.rollouts = cluster.watch(RolloutKind, NAMESPACE);
     argo.routes = cluster.watch(VirtualServiceKind, NAMESPACE);
     return argo;
+  }
+
+  get pid(): number | undefined {
+    return this.process.pid;
   }
 
   /** Starts the controller. Returns the seconds until it has reconciled every Rollout. */

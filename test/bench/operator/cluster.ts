@@ -1,19 +1,36 @@
 /** A control plane with a stand-in kubelet and PcfApis, for benchmarks. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { request } from 'undici';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { PcfApiKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
-import type { KubeClient, KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
+import { KubeClient, type KubeObject, type ResourceType } from '../../../operator/runtime/kube-client.js';
 import { ResourceCache } from '../../../operator/runtime/resource-cache.js';
 import { within } from '../../../sandbox/process/within.js';
 import { Sandbox } from '../../../sandbox/sandbox.js';
+import { AuditLog } from '../../support/cluster/audit-log.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { StandInKubelet } from '../../support/cluster/stand-in-kubelet.js';
+import { cpuSeconds, untilIdle } from './cpu.js';
+import type { Cost } from './report.js';
+import { ALL_REQUESTS, countRequests, KUBELET_AGENT } from './request-counts.js';
 
 export const NAMESPACE = 'bench';
 const logger = pino({ level: 'silent' });
+/**
+ * The garbage collector of Kubernetes reads the kinds of the cluster this often. Until it watches the kind of an owner,
+ * it sends a request for each object that the owner has.
+ */
+const COLLECTOR_PERIOD_MS = 35_000;
 /** Long enough for 1,000 objects on a small machine. */
 const LIMIT_MS = 900_000;
+
+/** A controller whose costs are measured. */
+export interface Measurable {
+  /** Namespace of its objects. */
+  namespace: string;
+  pid: number | undefined;
+}
 
 export class BenchCluster {
   readonly sandbox = new Sandbox('.sandbox/bench');
@@ -22,20 +39,24 @@ export class BenchCluster {
   apis!: ResourceCache;
   routes!: ResourceCache;
   private readonly stopping = new AbortController();
+  private readonly audit = new AuditLog(this.sandbox.stateDir, ALL_REQUESTS);
 
   static async start(operatorArgs: string[], nodeArgs: string[]): Promise<BenchCluster> {
     const cluster = new BenchCluster();
     const { sandbox } = cluster;
     sandbox.cleanUp();
-    await sandbox.startCluster();
+    await sandbox.startCluster(console.error, cluster.audit.apiServerArgs);
     await sandbox.install();
-    await new StandInKubelet(cluster.client, logger).start();
+    const kubeletClient = new KubeClient(sandbox.parts.kubeConfig, { userAgent: KUBELET_AGENT });
+    sandbox.onStop(() => kubeletClient.close());
+    await new StandInKubelet(kubeletClient, logger).start();
     const data = { 'database-url': Buffer.from('postgresql://nowhere/none').toString('base64') };
     await sandbox.parts.kubectl.apply([
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
       { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pcf-api-secrets', namespace: NAMESPACE }, data },
     ]);
-    await sandbox.startOperator(operatorArgs, nodeArgs);
+    // Like Argo Rollouts here: on a busy machine, a Lease that is lost would end the run.
+    await sandbox.startOperator(['--no-leader-election', ...operatorArgs], nodeArgs);
     cluster.apis = cluster.watch(PcfApiKind);
     cluster.routes = cluster.watch(VirtualServiceKind);
     await within('the caches are synced', Promise.all([cluster.apis.synced, cluster.routes.synced]));
@@ -44,6 +65,44 @@ export class BenchCluster {
 
   get client(): KubeClient {
     return this.sandbox.parts.client;
+  }
+
+  get pid(): number | undefined {
+    return this.sandbox.operator.pid;
+  }
+
+  /** Call it after the last CRD was installed. */
+  async untilKindsAreKnown(): Promise<void> {
+    await sleep(COLLECTOR_PERIOD_MS);
+  }
+
+  /** The API server has processed what was written before, such as CRDs. */
+  untilIdle(): Promise<void> {
+    return untilIdle('the API server', this.sandbox.parts.cluster.apiServer.pid);
+  }
+
+  /**
+   * Measures what `work` costs until the API server is idle again. It waits for that before, too. `work` returns the
+   * seconds until its result is visible.
+   */
+  async cost({ namespace, pid }: Measurable, work: () => Promise<number>): Promise<Cost> {
+    await this.untilIdle();
+    const mark = this.audit.mark();
+    const before = this.cpu(pid);
+    const seconds = await work();
+    await this.untilIdle();
+    const after = this.cpu(pid);
+    const cpu = {
+      subject: after.subject - before.subject,
+      controlPlane: after.controlPlane - before.controlPlane,
+    };
+    return { seconds, cpu, requests: countRequests(this.audit.since(mark), namespace) };
+  }
+
+  private cpu(subject: number | undefined): Cost['cpu'] {
+    const processes = Object.values(this.sandbox.parts.cluster.processes);
+    const controlPlane = processes.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
+    return { subject: cpuSeconds(subject), controlPlane };
   }
 
   async stop(): Promise<void> {

@@ -54,6 +54,35 @@ describe('the operator with a PcfApi in steady state', () => {
     });
   }
 
+  it('created the PcfApi with one write per object, two of its record, and a status per turning point', async () => {
+    await awaitNoWrites();
+    const own = cluster.audit.writesSince(0).filter(({ objectRef }) => objectRef?.namespace === namespace);
+    const counts = new Map<string, number>();
+    for (const { verb, objectRef } of own) {
+      const resource = [objectRef?.resource, objectRef?.subresource].filter(Boolean).join('/');
+      const request = `${verb} ${resource}`;
+      counts.set(request, (counts.get(request) ?? 0) + 1);
+    }
+    const statuses = counts.get('patch pcfapis/status') ?? 0;
+    counts.delete('patch pcfapis/status');
+    assert.deepEqual(Object.fromEntries([...counts].sort()), {
+      'create events': 2,
+      'patch configmaps': 1,
+      'patch controllerrevisions': 2,
+      'patch deployments': 1,
+      'patch destinationrules': 1,
+      'patch jobs': 1,
+      'patch networkpolicies': 1,
+      'patch pcfapis': 1,
+      'patch poddisruptionbudgets': 1,
+      'patch serviceaccounts': 1,
+      'patch services': 2,
+      'patch virtualservices': 1,
+    });
+    // Migrations started, pods started, the first pod serves, promoted.
+    assert.ok(statuses <= 4, `${statuses} statuses`);
+  });
+
   it('writes nothing during several resyncs of PcfApis with every feature, as the audit log shows', async () => {
     const { client } = cluster;
     const specs = Object.entries(EVERY_KIND);

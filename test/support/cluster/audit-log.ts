@@ -19,12 +19,17 @@ export interface AuditEvent {
   requestReceivedTimestamp: string;
 }
 
-const policy = `
-apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-rules: [{ level: Metadata, users: ["system:serviceaccount:pcf-system:pcf-operator"] }]
-`;
+const policyWith = (rules: readonly object[]) =>
+  JSON.stringify({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', omitStages: ['RequestReceived'], rules });
+
+export interface AuditOptions {
+  /** Rules of the policy. Default: requests of the operator. */
+  rules?: readonly object[];
+  /** Flags of kube-apiserver for the log. By default, a request is logged before its response. */
+  flags?: readonly string[];
+}
+
+const OPERATOR_ONLY = [{ level: 'Metadata', users: ['system:serviceaccount:pcf-system:pcf-operator'] }];
 
 const WRITES = ['create', 'update', 'patch', 'delete', 'deletecollection'];
 
@@ -33,16 +38,15 @@ export class AuditLog {
   /** Flags for kube-apiserver. */
   readonly apiServerArgs: string[];
 
-  constructor(stateDir: string) {
+  constructor(
+    stateDir: string,
+    { rules = OPERATOR_ONLY, flags = ['--audit-log-mode=blocking'] }: AuditOptions = {},
+  ) {
     this.path = join(stateDir, 'audit.log');
     const policyPath = join(stateDir, 'audit-policy.yaml');
-    writeFileSync(policyPath, policy);
+    writeFileSync(policyPath, policyWith(rules));
     writeFileSync(this.path, '');
-    this.apiServerArgs = [
-      `--audit-policy-file=${policyPath}`,
-      `--audit-log-path=${this.path}`,
-      '--audit-log-mode=blocking',
-    ];
+    this.apiServerArgs = [`--audit-policy-file=${policyPath}`, `--audit-log-path=${this.path}`, ...flags];
   }
 
   /** Current end of the log, for `since`. */
@@ -50,7 +54,7 @@ export class AuditLog {
     return statSync(this.path).size;
   }
 
-  /** The operator's requests since a mark. A watch is logged when it starts. */
+  /** The requests since a mark. A watch is logged when it starts. */
   since(mark = 0): AuditEvent[] {
     const text = this.read(mark).toString('utf8');
     // The last line may be half written.

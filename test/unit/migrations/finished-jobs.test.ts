@@ -92,6 +92,25 @@ describe('FinishedJobs.readPods', () => {
     );
   });
 
+  it('does not list the pods of a complete Job when the cache has its successful pod', async () => {
+    caches.noteWrite(PodKind, owned(run('api-new-expand', report({ applied: ['E1'] })), '5'));
+    const counted = { conditions: [{ type: 'SuccessCriteriaMet', status: 'True' }] };
+    caches.noteWrite(JobKind, owned({ ...job('expand'), status: counted }, '7'));
+    await finished.readPods(api);
+    caches.noteWrite(JobKind, owned(job('expand', 'Complete'), '8'));
+    await finished.readPods(api);
+    assert.equal(lists.length, 0);
+    assert.deepEqual([currentView().state, currentView().applied], ['Succeeded', ['E1']]);
+  });
+
+  it('lists the pods of a failed Job although the cache has a pod: a later one may have the error', async () => {
+    caches.noteWrite(PodKind, owned(run('api-new-expand', '', 75), '5'));
+    caches.noteWrite(JobKind, owned(job('expand', 'Failed'), '8'));
+    pods = [podOf('api-new-expand', report({ outcome: 'failed', error: 'deadlock' }), 1, 'second')];
+    await finished.readPods(api);
+    assert.equal(currentView().error, 'deadlock');
+  });
+
   it('lists once per Job, only for the delivered revision and only after the Job finished', async () => {
     caches.noteWrite(JobKind, owned(job('expand'), '8'));
     await finished.readPods(api);

@@ -142,6 +142,36 @@ describe('migrationView, stages', () => {
     assert.equal(viewFor([job('expand', 'Complete'), running]).state, 'Running');
   });
 
+  describe('of a pod that succeeded before its Job is complete', () => {
+    const succeeded = (stage: MigrationStage, over = {}) => {
+      const pod = run(`api-new-${stage}`, report(over));
+      return { ...pod, status: { ...(pod.status as object), phase: 'Succeeded' } };
+    };
+
+    it('expand and backfill are done', () => {
+      const backfill = { pending: ['B1'], backfills: ['B1'] };
+      assert.equal(viewFor([job('expand'), succeeded('expand')]).state, 'Succeeded');
+      const before = [job('expand'), succeeded('expand', backfill)];
+      assert.equal(viewFor(before).nextStage, 'backfill');
+      assert.equal(viewFor([...before, job('backfill')]).state, 'Running');
+      assert.equal(viewFor([...before, job('backfill'), succeeded('backfill')]).state, 'Succeeded');
+    });
+
+    it('expand is done also if the deadline of the Job ends before the Job has counted the pod', () => {
+      const { state, applied } = viewFor([job('expand', 'Failed'), succeeded('expand', { applied: ['E1'] })]);
+      assert.deepEqual([state, applied], ['Succeeded', ['E1']]);
+    });
+
+    it('expand runs while only its container has terminated: the node may still be lost', () => {
+      assert.equal(viewFor([job('expand'), run('api-new-expand', report())]).state, 'Running');
+    });
+
+    it('contract is not done', () => {
+      const contract = [...expanded, job('contract'), succeeded('contract')];
+      assert.equal(viewFor(contract).contract.state, 'Running');
+    });
+  });
+
   it('reports a remedy for an image that does not support --phase', () => {
     const old = viewFor([job('expand', 'Failed'), run('api-new-expand', "unknown option '--phase'", 64)]);
     assert.match(old.error ?? '', /does not support `migrate up --phase`: use a newer image/);

@@ -12,7 +12,7 @@ const NOW = Date.parse('2026-11-23T12:00:00Z');
 const noop = () => undefined;
 
 /** Reconciler whose caches contain one PcfApi, with its writes. Every other read of a cache throws. */
-function failingReconciler(error: Error, api: PcfApi) {
+function failingReconciler(error: Error, api: PcfApi, setFinalizer?: () => Promise<PcfApi>) {
   const notes: string[] = [];
   const written: PcfApiStatus[] = [];
   const stored = { api };
@@ -34,6 +34,7 @@ function failingReconciler(error: Error, api: PcfApi) {
   const reconciler = new Reconciler({
     ...{ client, caches, clock: () => NOW },
     finishedJobs: { readPods: async () => undefined },
+    actor: { setFinalizer },
     events: { record: ({ note }: { note: string }) => void notes.push(note) },
     metrics: { recordStatus: noop },
     logger: { warn: noop },
@@ -98,5 +99,22 @@ describe('Reconciler: an exception before planning', () => {
       assert.equal(failureReport(error), undefined, String(error));
     assert.equal(failureReport(new KubeApiError(422, 'Invalid', 'no'))?.reason, 'Invalid');
     assert.equal(failureReport(new StatusRejectedError('no'))?.reason, 'ReconcileFailed');
+  });
+});
+
+describe('Reconciler: a PcfApi without our finalizer', () => {
+  const observed = new RangeError('observed');
+  const created = () => ({ ...readyOfGeneration2(), metadata: pcfApi().metadata });
+
+  it('is reconciled at once after the finalizer was written', async () => {
+    const { reconcile } = failingReconciler(observed, created(), async () => readyOfGeneration2());
+    await assert.rejects(reconcile(), observed);
+  });
+
+  it('is not observed, and nothing else is written, if the finalizer cannot be written', async () => {
+    const conflict = new KubeApiError(409, 'Conflict', 'the object has been modified');
+    const { reconcile, written } = failingReconciler(observed, created(), () => Promise.reject(conflict));
+    await assert.rejects(reconcile(), conflict);
+    assert.deepEqual(written, []);
   });
 });

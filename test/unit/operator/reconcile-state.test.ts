@@ -23,11 +23,22 @@ describe('ReconcileState', () => {
     assert.equal(state.postponeStatus(KEY), true);
   });
 
+  it('delays a change of the status until an interval after its last write', () => {
+    const state = new ReconcileState();
+    assert.equal(state.statusDueInMs(KEY, 1_000, 1_000), 0);
+    state.statusWritten(KEY, 1_000);
+    assert.equal(state.statusDueInMs(KEY, 1_000, 1_400), 600);
+    assert.equal(state.statusDueInMs('platform/other', 1_000, 1_400), 0);
+    assert.equal(state.statusDueInMs(KEY, 1_000, 2_000), 0);
+  });
+
   it('deletes the state of a deleted PcfApi', () => {
     const state = new ReconcileState();
+    state.statusWritten(KEY, 9_000);
     state.routeAgeMs(KEY, route, [], 1_000);
     state.postponeStatus(KEY);
     state.forget(KEY);
+    assert.equal(state.statusDueInMs(KEY, 1_000, 9_000), 0);
     assert.equal(state.routeAgeMs(KEY, route, [], 9_000), 0);
     assert.equal(state.postponeStatus(KEY), true);
   });

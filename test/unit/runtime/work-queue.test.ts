@@ -43,9 +43,19 @@ describe('WorkQueue', () => {
     assert.deepEqual(await Promise.all([first, second]), ['a', 'b']);
   });
 
+  it('returns an edit before changes of dependent objects, and these before a resync', async () => {
+    queue.add('resync', 'low');
+    for (const key of ['pods-1', 'pods-2']) queue.add(key, 'normal');
+    queue.add('pods-2', 'low');
+    queue.add('edited', 'high');
+    queue.add('edited', 'normal');
+    assert.deepEqual(queue.depths(), { high: 1, normal: 2, low: 1 });
+    assert.deepEqual(await drain(queue), ['edited', 'pods-1', 'pods-2', 'resync']);
+  });
+
   it('returns keys of high priority first, and raises the priority of a key that is added again', async () => {
     for (const key of ['resync-1', 'resync-2', 'resync-3']) queue.add(key, 'low');
-    queue.add('edited');
+    queue.add('edited', 'high');
     queue.add('resync-3', 'high');
     queue.add('edited', 'low');
     assert.deepEqual(await drain(queue), ['edited', 'resync-3', 'resync-1', 'resync-2']);
@@ -117,7 +127,7 @@ describe('WorkQueue', () => {
 describe('WorkQueue with calls in random order', () => {
   const key = fc.constantFrom('a', 'b', 'c', 'd');
   const call = fc.oneof(
-    fc.record({ do: fc.constant('add' as const), key, priority: fc.constantFrom('high', 'low') }),
+    fc.record({ do: fc.constant('add' as const), key, priority: fc.constantFrom('high', 'normal', 'low') }),
     fc.record({ do: fc.constant('take' as const) }),
     fc.record({ do: fc.constant('done' as const), nth: fc.nat(5) }),
   );
