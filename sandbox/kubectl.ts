@@ -17,6 +17,7 @@ export class Kubectl {
   async run(args: string[], input?: string): Promise<string> {
     const child = spawn(this.program, ['--kubeconfig', this.kubeconfig, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
+      env: { GOGC: 'off', ...process.env }, // it ends before a garbage collection would pay off
     });
     const out: Buffer[] = [];
     const problems: Buffer[] = [];

@@ -38,6 +38,16 @@ const CrdKind: ResourceType = {
   namespaced: false,
 };
 
+const NamespaceKind: ResourceType = {
+  ...{ group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces' },
+  namespaced: false,
+};
+
+const SecretKind: ResourceType = {
+  ...{ group: '', version: 'v1', kind: 'Secret', plural: 'secrets' },
+  namespaced: true,
+};
+
 /** The API server first writes `conditions: null`. */
 function isEstablished(crd: KubeObject): boolean {
   const { conditions } = (crd.status ?? {}) as { conditions?: { type: string; status: string }[] | null };
@@ -208,19 +218,21 @@ export class Sandbox {
   /** A namespace with its own database, and the Secret with its URL. */
   async createTenant(namespace: string): Promise<void> {
     const url = await this.postgres.createDatabase(namespace);
-    await this.parts.kubectl.apply([
-      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
-      {
-        apiVersion: 'v1',
-        kind: 'Secret',
-        metadata: { name: 'pcf-api-secrets', namespace },
-        stringData: {
-          'database-url': url,
-          'jwt-secret': SANDBOX_JWT_SECRET,
-          ...(this.redis ? { 'redis-url': this.redis.url } : {}),
-        },
-      },
-    ]);
+    await this.createNamespace(namespace, {
+      'database-url': url,
+      'jwt-secret': SANDBOX_JWT_SECRET,
+      ...(this.redis ? { 'redis-url': this.redis.url } : {}),
+    });
+  }
+
+  /** A namespace with the Secret `pcf-api-secrets`. */
+  async createNamespace(name: string, stringData: Record<string, string>): Promise<void> {
+    const { client } = this.parts;
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+    await client.apply(NamespaceKind, namespace, { fieldManager: 'sandbox' });
+    const metadata = { name: 'pcf-api-secrets', namespace: name };
+    const secret = { apiVersion: 'v1', kind: 'Secret', metadata, stringData };
+    await client.apply(SecretKind, secret, { fieldManager: 'sandbox' });
   }
 
   /** Stops everything in reverse order. */

@@ -31,6 +31,12 @@ export interface ClusterOptions {
  */
 const ADVERTISED = '192.0.2.1';
 
+/**
+ * Settings of Go's garbage collector, which with its defaults uses 40 % of the CPU time of a start with CRDs. Costs
+ * 0.5 GB of memory.
+ */
+const GO_ENV = { GOGC: '400', GOMEMLIMIT: '2GiB' };
+
 export class Cluster {
   readonly kubeconfigPath: string;
   readonly server: string;
@@ -242,6 +248,7 @@ export class Cluster {
   private process(name: keyof ControlPlane, args: string[]): ManagedProcess {
     const { programs, stateDir, ledger } = this.options;
     const logFile = join(stateDir, 'logs', `${name}.log`);
-    return new ManagedProcess({ name, command: programs[name], args, logFile }, ledger);
+    const env = { ...GO_ENV, ...process.env };
+    return new ManagedProcess({ name, command: programs[name], args, env, logFile }, ledger);
   }
 }

@@ -2,17 +2,14 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { pino } from 'pino';
-import { loadSettings } from '../../../api-server/config/load.js';
-import { knownMigrations } from '../../../api-server/migrations/engine/known-migrations.js';
-import { migrateUp } from '../../../api-server/migrations/engine/runner.js';
 import { EXIT, migrationReportSchema } from '../../../contract/image.js';
 import { sharedPostgres, type TestPostgres } from '../../support/servers/postgres.js';
 import { makeImage, migrationFile, runRole } from './api-process.js';
+import { statesAfterKills } from './killed-runs.js';
 import { migratedDatabase } from './migrated-database.js';
+import { contentOf, PHASES, runMigrations } from './restore-under-test.js';
 
-const HOOK = pathToFileURL(join(import.meta.dirname, '../../support/programs/kill-at-statement.js')).href;
-const PHASES = ['expand', 'backfill', 'contract'] as const;
+const HOOK = pathToFileURL(join(import.meta.dirname, '../../support/programs/kill-at-commit.js')).href;
 const UP = ['migrate', 'up', '--json', '--phase', ...PHASES];
 const ROWS = 1_200; // three batches
 const FILL = 'Fill1795380000003';
@@ -37,8 +34,6 @@ describe('api-server migrate: SIGKILL', () => {
   let postgres: TestPostgres;
   let template: string;
   let image: string;
-  const kill = (url: string, env: Record<string, string>) =>
-    runRole(UP, { PCF_API__DATABASE__URL: url, NODE_OPTIONS: `--import=${HOOK}`, ...env }, image);
 
   before(async () => {
     postgres = await sharedPostgres();
@@ -53,24 +48,14 @@ describe('api-server migrate: SIGKILL', () => {
   after(() => rmSync(image, { recursive: true, force: true }));
 
   it('the next run completes after SIGKILL at any statement, and updates each row once', async () => {
+    const runs = { postgres, template, image, command: 'up', stateOf, varies: true } as const;
+    const { total, left } = await statesAfterKills(runs);
+    assert.ok(total > 40, `only ${total} statements`);
     const appliedAtKill: string[] = [];
-    let statement = 0;
-    let isComplete = false;
-    /** Kills runs at one statement after the other, until a run completes. */
-    const killRuns = async () => {
-      while (!isComplete) {
-        statement += 1;
-        const at = statement;
-        const url = await copyTemplate(at);
-        const { code } = await kill(url, { KILL_AT_STATEMENT: String(at) });
-        if (code === EXIT.ok) isComplete = true;
-        else assert.equal(code, null, `statement ${at}: exited with ${code} instead of being killed`);
-        appliedAtKill.push(await appliedMigrations(url));
-        await completeMigrations(url, at);
-      }
-    };
-    await Promise.all([killRuns(), killRuns(), killRuns()]);
-    assert.ok(statement > 40, `only ${statement} statements`);
+    for (const { url, at } of left) {
+      appliedAtKill.push(await appliedMigrations(url));
+      await completeMigrations(url, at);
+    }
     // The test is valid only if a run was killed in each of these states.
     for (const state of ['nothing', 'Add', 'Add Index', 'Add Index Fill', 'Add Index Fill Drop']) {
       assert.ok(
@@ -81,8 +66,13 @@ describe('api-server migrate: SIGKILL', () => {
   });
 
   it('after SIGKILL between COMMIT and the report, the next run has nothing to do and reports the state', async () => {
-    const url = await copyTemplate(0);
-    const { code, terminationMessage, stdout } = await kill(url, { KILL_AT_COMMIT_OF: 'DROP TABLE teams' });
+    const url = await postgres.copyDatabase(template);
+    const env = { NODE_OPTIONS: `--import=${HOOK}`, KILL_AT_COMMIT_OF: 'DROP TABLE teams' };
+    const { code, terminationMessage, stdout } = await runRole(
+      UP,
+      { PCF_API__DATABASE__URL: url, ...env },
+      image,
+    );
     assert.deepEqual([code, stdout], [null, '']);
     const left = migrationReportSchema.parse(JSON.parse(terminationMessage));
     assert.deepEqual([left.outcome, left.running], ['running', 'Drop1795380000004']);
@@ -97,12 +87,18 @@ describe('api-server migrate: SIGKILL', () => {
     );
   });
 
-  /** Copies the migrated database, so that each run starts from the same state. */
-  async function copyTemplate(n: number): Promise<string> {
-    const from = new URL(template).pathname.slice(1);
-    const name = `${from}_killed_${n}`;
-    await postgres.query(`CREATE DATABASE "${name}" TEMPLATE "${from}"`, postgres.url('postgres'));
-    return postgres.url(name);
+  /** Catalog and records, which indexes are valid, and the progress of the backfill. Rows have a time of update. */
+  async function stateOf(url: string): Promise<unknown> {
+    const { rows: _rows, ...content } = await contentOf(postgres, url);
+    const [more] = await postgres.query<Record<string, unknown>>(
+      `SELECT (SELECT array_agg(indexrelid::regclass || ' ' || indisvalid ORDER BY indexrelid::regclass::text)
+               FROM pg_index WHERE indrelid::regclass::text IN ('services', 'teams')) AS indexes,
+              (SELECT count(to_jsonb(s) ->> 'team') FROM services s) AS filled,
+              CASE WHEN to_regclass('schema_backfills') IS NOT NULL THEN query_to_xml(
+                'SELECT name, rows, cancelled FROM schema_backfills', true, false, '')::text END AS backfills`,
+      url,
+    );
+    return { ...content, ...more };
   }
 
   /** Names of the applied migrations, without their timestamps. */
@@ -116,11 +112,7 @@ describe('api-server migrate: SIGKILL', () => {
 
   /** Completes the migrations in this process: only the state that the killed run left is tested. */
   async function completeMigrations(url: string, at: number): Promise<void> {
-    const settings = await loadSettings({ PCF_API__DATABASE__URL: url });
-    const known = await knownMigrations(pathToFileURL(`${image}/dist/api-server/migrations/versions/`));
-    const { report } = await migrateUp(settings, known, pino({ level: 'silent' }), new Promise(() => {}), [
-      ...PHASES,
-    ]);
+    const { report } = await runMigrations({ url, image, command: 'up' });
     assert.equal(report.error, undefined, `after statement ${at}`);
     assert.deepEqual(report.pending, [], `after statement ${at}`);
     const [state] = await postgres.query<Record<string, unknown>>(

@@ -13,6 +13,7 @@ import { type MigrationPhase, type MigrationReport, migrationReportSchema } from
 import type { TestPostgres } from '../../support/servers/postgres.js';
 import { makeImage, migrationFile } from './api-process.js';
 
+export const PHASES = ['expand', 'backfill', 'contract'] as const;
 export const WINDOW = { PCF_API__MIGRATIONS__CONTRACT_WINDOW: '1h' };
 export const SPLIT = 'DropColumns1795380000003';
 export const TABLE = 'DropTable1795380000004';
@@ -85,11 +86,15 @@ export async function runUp(
   return migrationReportSchema.parse(report);
 }
 
+/** Commands that change what is hidden. */
+export type RestoreCommand = 'contract' | 'restore' | 'purge';
+
 /** What a separate process runs. `url` of the database, `image`: its folder. */
 export interface StoppableRun {
   url: string;
   image: string;
-  command: 'contract' | 'restore' | 'purge';
+  /** `up`: all phases, without a contract window. */
+  command: 'up' | RestoreCommand;
 }
 
 /** `purge` does not wait for the end of the window. */
@@ -98,6 +103,10 @@ export async function runMigrations(
   given?: Record<string, string>,
 ): Promise<RunResult> {
   const known = await migrationsOf(image);
+  if (command === 'up') {
+    const settings = await loadSettings({ PCF_API__DATABASE__URL: url, ...given });
+    return migrateUp(settings, known, log, interrupted, [...PHASES]);
+  }
   const settings = await settingsOf(url, given);
   if (command === 'contract') return migrateUp(settings, known, log, interrupted, ['contract']);
   const run = { settings, known, log, interrupted };
@@ -149,7 +158,7 @@ export async function contentOf(postgres: TestPostgres, url: string): Promise<Re
 }
 
 /** A statement in the transaction of the first migration that the command changes. */
-export const IN_TRANSACTION: Record<StoppableRun['command'], RegExp> = {
+export const IN_TRANSACTION: Record<RestoreCommand, RegExp> = {
   contract: /RENAME COLUMN/,
   restore: /SET SCHEMA/,
   purge: /DROP COLUMN/,

@@ -4,7 +4,12 @@ import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import type { AuditEvent } from '../../support/cluster/audit-log.js';
-import { AuditedCluster, FAST_LEASE, metric } from '../../support/cluster/audited-cluster.js';
+import {
+  type AuditedCluster,
+  FAST_LEASE,
+  metric,
+  sharedAuditedCluster,
+} from '../../support/cluster/audited-cluster.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 import { TcpProxy } from '../../support/servers/tcp-proxy.js';
@@ -18,9 +23,12 @@ describe('the operator with two replicas', () => {
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
-    cluster = await AuditedCluster.start('.sandbox/test-replicas', ['istio']);
+    cluster = await sharedAuditedCluster();
   });
-  after(() => cluster?.stop());
+  after(async () => {
+    await cluster?.operator('last', { args: FAST_LEASE }); // finalizes the PcfApis
+    await cluster?.clear();
+  });
 
   beforeEach(async () => {
     proxy = await TcpProxy.before(cluster.sandbox.parts.cluster.server);

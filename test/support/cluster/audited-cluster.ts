@@ -79,17 +79,7 @@ export class AuditedCluster {
   async namespaces(names: readonly string[]): Promise<void> {
     // No pod runs, so the values are not used.
     const stringData = { 'database-url': 'postgresql://nowhere/none', 'tls.crt': 'none', 'tls.key': 'none' };
-    await this.sandbox.parts.kubectl.apply(
-      names.flatMap((name) => [
-        { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
-        {
-          apiVersion: 'v1',
-          kind: 'Secret',
-          metadata: { name: 'pcf-api-secrets', namespace: name },
-          stringData,
-        },
-      ]),
-    );
+    await Promise.all(names.map((name) => this.sandbox.createNamespace(name, stringData)));
   }
 
   /** Creates a PcfApi `api`. `spec` overrides fields of a small spec with Istio. */
