@@ -27,6 +27,7 @@ import type { ContainerStatus, EndpointSlice, Pod } from './pod-state.js';
 
 /** About ten per PcfApi, for ten thousand PcfApis. */
 const interner = new Interner(100_000);
+const shared = <T extends object>(value: T): T => interner.intern(JSON.stringify(value), () => value);
 
 type Transform = (object: KubeObject) => KubeObject;
 
@@ -60,8 +61,8 @@ function compactMetadata(metadata: ObjectMeta): ObjectMeta {
   const { labels, ownerReferences, managedFields, ...rest } = metadata;
   return {
     ...rest,
-    ...(labels ? { labels: interner.intern(labels) } : {}),
-    ...(ownerReferences ? { ownerReferences: interner.intern(ownerReferences) } : {}),
+    ...(labels ? { labels: shared(labels) } : {}),
+    ...(ownerReferences ? { ownerReferences: shared(ownerReferences) } : {}),
     ...(managedFields ? { managedFields: managedFields.flatMap(compactFields) } : {}),
   };
 }
@@ -80,7 +81,7 @@ const OWNER = /"k:\{\\"uid\\":\\"[^"]*\\"\}"/g;
  */
 function withoutUids(fields: FieldSet): FieldSet {
   const text = JSON.stringify(fields).replace(OWNER, String.raw`"k:{\"uid\":\"\"}"`);
-  return interner.intern(JSON.parse(text) as FieldSet, text);
+  return interner.intern(text, () => JSON.parse(text) as FieldSet);
 }
 
 function withoutManagedFields({ managedFields: _, ...metadata }: ObjectMeta): ObjectMeta {
@@ -107,7 +108,7 @@ function podStatus(status: NonNullable<Pod['status']>): NonNullable<Pod['status'
 }
 
 function conditionPart({ type, status, message }: { type: string; status: string; message?: string }) {
-  return interner.intern({ type, status, ...(message ? { message } : {}) });
+  return shared({ type, status, ...(message ? { message } : {}) });
 }
 
 function containerPart({ ready, restartCount, state, lastState }: ContainerStatus): ContainerStatus {
@@ -127,7 +128,7 @@ function endpointSlicePart({ apiVersion, kind, metadata, endpoints }: EndpointSl
     ...(endpoints
       ? {
           endpoints: endpoints.map(({ conditions, targetRef }) => ({
-            ...(conditions ? { conditions: interner.intern({ ready: conditions.ready ?? false }) } : {}),
+            ...(conditions ? { conditions: shared({ ready: conditions.ready ?? false }) } : {}),
             ...(targetRef?.name ? { targetRef: { name: targetRef.name } } : {}),
           })),
         }

@@ -10,12 +10,13 @@ export class Interner {
     this.known = new LRUCache({ max });
   }
 
-  /** `text`: identifies the value. The result must not be modified. */
-  intern<T extends object>(value: T, text = JSON.stringify(value)): T {
+  /** The instance for this text: an earlier one, or the result of `create`. It must not be modified. */
+  intern<T extends object>(text: string, create: () => T): T {
     // The text as the key would need more memory than most values.
     const key = hash('sha1', text, 'base64');
     const known = this.known.get(key) as T | undefined;
     if (known) return known;
+    const value = create();
     this.known.set(key, value);
     return value;
   }

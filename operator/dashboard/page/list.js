@@ -2,7 +2,7 @@
 import { h } from './dom.js';
 import { PHASES, shortImage } from './words.js';
 
-/** Rows in the page at first, and added by each "Show more": a page with thousands is slow to draw, and nobody reads them. */
+/** Rows in the page at first, and added by each "Show more": a page with thousands of rows is slow to draw. */
 const PAGE = 50;
 
 const order = new Intl.Collator('en').compare;
