@@ -73,6 +73,10 @@ export class OperatorProcess {
     return operator;
   }
 
+  get pid(): number | undefined {
+    return this.process.pid;
+  }
+
   async restart(): Promise<void> {
     this.process.start();
     await untilReady('operator', this.process, async () => {

@@ -21,6 +21,7 @@ export class BenchCluster {
   readonly names: string[] = [];
   apis!: ResourceCache;
   routes!: ResourceCache;
+  kubelet!: StandInKubelet;
   private readonly stopping = new AbortController();
 
   static async start(operatorArgs: string[], nodeArgs: string[]): Promise<BenchCluster> {
@@ -29,8 +30,13 @@ export class BenchCluster {
     sandbox.cleanUp();
     await sandbox.startCluster();
     await sandbox.install();
-    await new StandInKubelet(cluster.client, logger).start();
-    const data = { 'database-url': Buffer.from('postgresql://nowhere/none').toString('base64') };
+    cluster.kubelet = new StandInKubelet(cluster.client, logger);
+    await cluster.kubelet.start();
+    const base64 = (text: string) => Buffer.from(text).toString('base64');
+    const data = {
+      'database-url': base64('postgresql://nowhere/none'),
+      'redis-url': base64('redis://nowhere'),
+    };
     await sandbox.parts.kubectl.apply([
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
       { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pcf-api-secrets', namespace: NAMESPACE }, data },

@@ -3,18 +3,15 @@
  * kubelet, and compares it with its floor (a process that only watches PcfApis and sends one patch
  * per edit) and optionally with Argo Rollouts. Results depend on the machine, so compare ratios.
  */
-import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { ArgoRollouts } from './argo-rollouts.js';
 import { BenchCluster, seconds } from './cluster.js';
+import { NODE_ARGS } from './node-args.js';
 import { growth, type Measured, print, table } from './report.js';
 import { carried, weightEdits, withFloor, withPods } from './weight-edits.js';
-
-/** Flags of Node.js in the image. */
-const NODE_ARGS = nodeArgsOf(readFileSync('Dockerfile.operator', 'utf8'));
 
 const options = new Command('bench operator')
   .description('Measures the operator on a real control plane with a stand-in kubelet.')
@@ -68,12 +65,6 @@ try {
   await cluster.stop();
 }
 process.exit();
-
-function nodeArgsOf(dockerfile: string): string {
-  const [, entrypoint = '[]'] = /^ENTRYPOINT (.*)$/m.exec(dockerfile) ?? [];
-  const [, ...words] = JSON.parse(entrypoint) as string[];
-  return words.filter((word) => word.startsWith('--')).join(' ');
-}
 
 /** Measures one size. The operator is stopped afterwards. */
 async function measure(objects: number, tag: string): Promise<Omit<Measured, 'load' | 'peer'>> {
