@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { parseAllDocuments } from 'yaml';
 import { cachedPart } from '../../../operator/reconciler/cached-parts.js';
 import {
   ControllerRevisionKind,
   DeploymentKind,
   EndpointSliceKind,
   NetworkPolicyKind,
+  OWNED_KINDS,
   PodKind,
+  typeOf,
 } from '../../../operator/resources/kinds.js';
 import { differences } from '../../../operator/runtime/difference.js';
 import type { KubeObject, ObjectMeta } from '../../../operator/runtime/kube-types.js';
@@ -97,6 +101,23 @@ describe('cachedPart', () => {
     const found = differences(desired('api:2'), live, 'pcf-operator').map(({ path }) => path);
     assert.deepEqual(found, ['spec.template.spec.containers[name=api].image']);
   });
+
+  for (const file of readdirSync('test/golden').filter((name) => name.endsWith('.yaml')))
+    it(`retains every field of ${file} that the operator applies`, () => {
+      const objects = parseAllDocuments(readFileSync(`test/golden/${file}`, 'utf8')).map(
+        (document) => document.toJS() as KubeObject,
+      );
+      const ofOwnedKinds = objects.filter(({ kind }) => OWNED_KINDS.some((type) => type.kind === kind));
+      assert.ok(ofOwnedKinds.length > 0);
+      for (const object of ofOwnedKinds) {
+        const live = cachedPart(typeOf(object))(structuredClone(object));
+        assert.deepEqual(
+          differences(object, live, 'pcf-operator'),
+          [],
+          `${object.kind} ${object.metadata.name}`,
+        );
+      }
+    });
 
   it('retains status, replicas and labels of the pods of a Deployment as fields, and the pods as text', () => {
     const live = cachedPart(DeploymentKind)(deployment());
