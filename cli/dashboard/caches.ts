@@ -1,6 +1,6 @@
 /** Caches of the dashboard, with the permissions of the caller. */
 import { pino } from 'pino';
-import { CacheSource } from '../../operator/dashboard/source.js';
+import { CacheSource, EVENT_CACHE } from '../../operator/dashboard/source.js';
 import { POD_CACHE } from '../../operator/reconciler/caches.js';
 import { PcfApiKind, PodKind } from '../../operator/resources/kinds.js';
 import { EventKind } from '../../operator/runtime/events.js';
@@ -33,7 +33,7 @@ export async function startCaches(
   const caches = {
     pcfApis: cache(PcfApiKind, {}),
     ...(noPods ? {} : { pods: cache(PodKind, POD_CACHE) }),
-    ...(noEvents ? {} : { events: cache(EventKind, { fieldSelector: 'regarding.kind=PcfApi' }) }),
+    ...(noEvents ? {} : { events: cache(EventKind, EVENT_CACHE) }),
   };
   const missing = [noPods, noEvents].filter((notice) => notice !== undefined);
   const source = new CacheSource(caches, missing);

@@ -44,6 +44,7 @@ export function sidebar(rules: string): DefaultTheme.SidebarItem[] {
       'Production',
       page('Production and launch checklist', 'production'),
       page('Scaling', 'scaling'),
+      page('Performance', 'performance'),
       page('Secrets', 'secrets'),
       page('Troubleshooting', 'troubleshooting'),
     ),

@@ -6,8 +6,25 @@
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 
+/** A part of the state. */
+export interface Part {
+  /** Changes with the data. Without `.` and `:`. */
+  readonly id: string;
+  /** Called only if the client does not have this `id`. */
+  data(): unknown;
+}
+
 /** Parts of the state, by the name of their event. */
-export type Picture = Record<string, unknown>;
+export type Picture = Record<string, Part>;
+
+/** A part that is sent as a whole. */
+export function whole(value: unknown): Part {
+  const id = createHash('sha256')
+    .update(JSON.stringify(value) ?? '')
+    .digest('base64url')
+    .slice(0, 16);
+  return { id, data: () => value };
+}
 
 export interface StreamTiming {
   /** Minimum time between two updates. */
@@ -39,10 +56,7 @@ export class LiveStream {
     lastEventId: string | undefined,
     private readonly timing: StreamTiming = defaultStreamTiming,
   ) {
-    for (const part of lastEventId?.split('.') ?? []) {
-      const [name, hash] = part.split(':');
-      if (name && hash) this.sent.set(name, hash);
-    }
+    for (const [name, id] of partsOf(lastEventId)) this.sent.set(name, id);
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     response.on('drain', () => {
       clearTimeout(this.stalled);
@@ -76,11 +90,10 @@ export class LiveStream {
   private send(): void {
     if (this.stalled || this.response.writableEnded) return;
     for (const [name, part] of Object.entries(this.picture())) {
-      const data = JSON.stringify(part ?? null);
-      const hash = createHash('sha256').update(data).digest('base64url').slice(0, 16);
-      if (this.sent.get(name) === hash) continue;
-      this.sent.set(name, hash);
-      this.write(name, part ?? null);
+      const { id } = part;
+      if (this.sent.get(name) === id) continue;
+      this.sent.set(name, id);
+      this.write(name, part.data());
     }
   }
 
@@ -90,4 +103,10 @@ export class LiveStream {
     const read = this.response.write(`event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`);
     if (!read) this.stalled ??= setTimeout(() => this.response.destroy(), this.timing.stallMs);
   }
+}
+
+/** Ids of the parts in a Last-Event-ID. */
+export function partsOf(lastEventId = ''): Map<string, string> {
+  const parts = lastEventId.split('.').map((part) => part.split(':'));
+  return new Map(parts.flatMap(([name, id]) => (name && id ? [[name, id] as const] : [])));
 }

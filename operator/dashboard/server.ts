@@ -9,9 +9,10 @@ import { closeServer, listen } from '../runtime/listening.js';
 import { Refusal, readBody } from '../runtime/refusal.js';
 import { SECURITY_HEADERS } from '../runtime/security-headers.js';
 import { type Asset, readAssets } from './assets.js';
-import { defaultStreamTiming, LiveStream, type StreamTiming } from './live-stream.js';
+import { ListPart, type ListUpdate } from './list-part.js';
+import { defaultStreamTiming, LiveStream, partsOf, type StreamTiming, whole } from './live-stream.js';
 import type { DashboardSource } from './source.js';
-import { detail, listRow } from './view/page-view.js';
+import { detail } from './view/page-view.js';
 
 /** Request of an action button. */
 export interface ActionRequest {
@@ -92,26 +93,25 @@ export class DashboardServer {
     if (!this.options.names.includes(name)) throw new Refusal(421, `host name "${name}" is not allowed`);
   }
 
-  private list() {
-    const { source, act } = this.options;
-    return { rows: source.pcfApis().map(listRow), notices: source.notices(), canAct: act !== undefined };
+  private get canAct(): boolean {
+    return this.options.act !== undefined;
+  }
+
+  private list(): ListUpdate {
+    return new ListPart(this.options.source, this.canAct).data();
   }
 
   private stream(request: IncomingMessage, response: ServerResponse, query: URLSearchParams): void {
     if (this.streams.size >= MAX_STREAMS)
       throw new Refusal(503, `too many streams (${MAX_STREAMS}); retry later`);
     const [namespace, name] = [query.get('namespace'), query.get('name')];
+    const [last] = [request.headers['last-event-id'] ?? []].flat();
+    const list = new ListPart(this.options.source, this.canAct, partsOf(last).get('list'));
     const picture = () => {
       const seen = namespace && name ? this.options.source.see(namespace, name) : undefined;
-      return { list: this.list(), ...(name ? { detail: seen ? detail(seen) : null } : {}) };
+      return { list, ...(name ? { detail: whole(seen ? detail(seen) : null) } : {}) };
     };
-    const last = request.headers['last-event-id'];
-    const stream = new LiveStream(
-      response,
-      picture,
-      Array.isArray(last) ? last[0] : last,
-      this.options.timing ?? defaultStreamTiming,
-    );
+    const stream = new LiveStream(response, picture, last, this.options.timing ?? defaultStreamTiming);
     this.streams.add(stream);
     response.on('close', () => this.streams.delete(stream));
   }

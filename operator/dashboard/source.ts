@@ -2,13 +2,14 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { podsOf } from '../reconciler/caches.js';
 import type { Pod } from '../reconciler/pod-state.js';
-import type { ResourceCache } from '../runtime/resource-cache.js';
+import type { CacheOptions, ResourceCache } from '../runtime/resource-cache.js';
 import { keyOf } from '../runtime/store.js';
 import type { EventView } from './event-view.js';
 import type { Seen } from './view/page-view.js';
 import { WeightHistory } from './weight-history.js';
 
 export interface DashboardSource {
+  /** In any order. */
   pcfApis(): PcfApi[];
   /** Undefined if the PcfApi does not exist. */
   see(namespace: string, name: string): Seen | undefined;
@@ -22,9 +23,17 @@ export interface SourceCaches {
   pcfApis: ResourceCache;
   /** Created with `POD_CACHE`. */
   pods?: ResourceCache;
-  /** Events of the PcfApis. */
+  /** Created with {@link EVENT_CACHE}. */
   events?: ResourceCache;
 }
+
+const REGARDING = 'regarding';
+
+/** Options of the cache of the Events of PcfApis. */
+export const EVENT_CACHE: CacheOptions = {
+  fieldSelector: 'regarding.kind=PcfApi',
+  indexers: { [REGARDING]: (event) => [(event as EventView).regarding?.uid ?? ''] },
+};
 
 /** Must be created before the caches start, so that it observes every change. */
 export class CacheSource implements DashboardSource {
@@ -46,10 +55,7 @@ export class CacheSource implements DashboardSource {
   }
 
   pcfApis(): PcfApi[] {
-    return (this.caches.pcfApis.list() as unknown as PcfApi[]).sort(
-      ({ metadata: a }, { metadata: b }) =>
-        a.namespace.localeCompare(b.namespace) || a.name.localeCompare(b.name),
-    );
+    return this.caches.pcfApis.list() as unknown as PcfApi[];
   }
 
   see(namespace: string, name: string): Seen | undefined {
@@ -57,9 +63,7 @@ export class CacheSource implements DashboardSource {
     if (!api) return undefined;
     const key = keyOf(api);
     const pods = this.caches.pods ? (podsOf(this.caches.pods, key) as Pod[]) : [];
-    const events = ((this.caches.events?.list() ?? []) as EventView[]).filter(
-      ({ regarding }) => regarding?.uid === api.metadata.uid,
-    );
+    const events = (this.caches.events?.byIndex(REGARDING, api.metadata.uid) ?? []) as EventView[];
     return { api, pods, events, weights: this.weights.of(key) };
   }
 

@@ -1,7 +1,6 @@
 /** The watches of the operator: one cache per kind, limited by label if the objects are ours. */
 
 import { FIELD_MANAGER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { hasEnded } from '../migrations/job-view.js';
 import {
   BACKUP_KINDS,
   EndpointSliceKind,
@@ -23,6 +22,7 @@ import { type GatewayClassView, parentGateways } from '../traffic/gateway-featur
 import { claimKey, claimsOf, type HostClaim } from '../traffic/host-claims.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
 import { followedBy } from '../traffic/shared.js';
+import { cachedPart } from './cached-parts.js';
 import { GatewayCaches } from './gateway-caches.js';
 import { digestOf, type SecretDigest } from './secret-digests.js';
 import { WindowCaches } from './window-caches.js';
@@ -38,22 +38,11 @@ const READABLE_SECRETS = 'type!=helm.sh/release.v1';
 /** Kinds with our labels: owned objects, backups, and the objects that Kubernetes creates for them. */
 const LABELLED_KINDS: readonly ResourceType[] = [...OWNED_KINDS, ...BACKUP_KINDS, PodKind, EndpointSliceKind];
 
-/**
- * Removes fields that nothing reads: with many pods they are most of the memory. Other owned objects are cached as a
- * whole, to detect drift.
- */
-const TRANSFORMS: ReadonlyMap<ResourceType, (object: KubeObject) => KubeObject> = new Map([
-  [PodKind, withoutSpec],
-  [EndpointSliceKind, withoutManagedFields],
-  // The pod template of a Job is immutable, and only the result of a finished Job is read.
-  [JobKind, (job: KubeObject) => (hasEnded(job) ? withoutSpec(job) : job)],
-]);
-
 /** Options of the cache of all pods; {@link podsOf} finds those of one PcfApi. */
 export const POD_CACHE: CacheOptions = {
   labelSelector: MANAGED_SELECTOR,
   indexers: { [INSTANCE]: byInstance },
-  transform: withoutSpec,
+  transform: cachedPart(PodKind),
 };
 
 /** The pods of a PcfApi, by its key, in a cache with {@link POD_CACHE}. */
@@ -76,6 +65,7 @@ export class Caches {
     this.pcfApis = set.resource(PcfApiKind, {
       namespaces,
       indexers: { [SECRET]: bySecret, [ROUTE]: byRoute },
+      transform: cachedPart(PcfApiKind),
     });
     this.secrets = set.resource(SecretKind, {
       namespaces,
@@ -105,7 +95,7 @@ export class Caches {
             [INSTANCE]: byInstance,
             ...(this.userRoutes.has(type) ? { [CLAIM]: claimKeys } : {}),
           },
-          transform: TRANSFORMS.get(type),
+          transform: cachedPart(type),
         }),
       ]),
     );
@@ -212,15 +202,6 @@ export class Caches {
   available(type: ResourceType): boolean {
     return this.labelled.get(type)?.available ?? false;
   }
-}
-
-function withoutSpec({ spec: _, ...rest }: KubeObject): KubeObject {
-  return withoutManagedFields(rest as KubeObject);
-}
-
-function withoutManagedFields(object: KubeObject): KubeObject {
-  const { managedFields: _, ...metadata } = object.metadata;
-  return { ...object, metadata };
 }
 
 interface Autoscaler extends KubeObject {

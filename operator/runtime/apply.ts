@@ -127,7 +127,8 @@ export class Applier {
   }
 }
 
-function annotated(desired: KubeObject, annotation: string, hash: string): KubeObject {
+/** A copy with the annotation that {@link Applier} compares. */
+export function annotated(desired: KubeObject, annotation: string, hash: string): KubeObject {
   const { metadata } = desired;
   return {
     ...desired,
@@ -136,6 +137,6 @@ function annotated(desired: KubeObject, annotation: string, hash: string): KubeO
 }
 
 /** Equal for objects that differ only in the order of their keys. */
-function hashOf(object: KubeObject): string {
+export function hashOf(object: KubeObject): string {
   return hash('sha256', canonicalJson(object)).slice(0, 16);
 }

@@ -4,11 +4,12 @@ import { WeightChart } from './charts.js';
 import { follow, keepToken, takeToken } from './connection.js';
 import { detailView, left } from './detail.js';
 import { h, show } from './dom.js';
-import { keyOf, listView } from './list.js';
+import { keyOf, Rows } from './list.js';
 import { now, setClock, span } from './words.js';
 
 const place = (id) => document.getElementById(id);
-let list = { rows: [], notices: [], canAct: false };
+const rows = new Rows();
+let list = { notices: [], canAct: false };
 let detail;
 let chart;
 let following = new AbortController();
@@ -21,7 +22,7 @@ function selected() {
 }
 
 function drawList() {
-  show(place('rows'), listView(list.rows, place('filter').value, selected()));
+  show(place('rows'), rows.view(place('filter').value, selected()));
   show(
     place('notices'),
     list.notices.map((notice) => h('p', { class: 'note warn' }, `! not shown: ${notice}`)),
@@ -63,7 +64,8 @@ const on = {
   beat: setClock,
   list(data) {
     list = data;
-    if (!selected() && list.rows.length > 0) location.replace(`#/${keyOf(firstOf(list.rows))}`);
+    rows.update(data);
+    if (!selected() && rows.all.length > 0) location.replace(`#/${keyOf(firstOf(rows.all))}`);
     drawList();
     if (detail) drawDetail();
   },
@@ -75,7 +77,7 @@ const on = {
 };
 
 /** PcfApis with a delivery in progress come first. */
-const firstOf = (rows) => rows.find(({ phase }) => phase !== 'Ready') ?? rows[0];
+const firstOf = (all) => all.find(({ phase }) => phase !== 'Ready') ?? all[0];
 
 function connect() {
   following.abort();
@@ -123,6 +125,10 @@ function showResult(text, isError) {
 
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-act]');
+  if (event.target.closest('#more')) {
+    rows.showMore();
+    drawList();
+  }
   if (button && detail) perform(button.dataset.act, detail, undefined, showResult);
 });
 

@@ -33,9 +33,12 @@ export async function act(request) {
   return body.done;
 }
 
+/** Id of the list that the page has. It is kept when another PcfApi is selected: the list is not sent again. */
+let listId = '';
+
 /** Follows the live state until `stop` fires, and reconnects. */
 export async function follow(selected, { event, state }, stop) {
-  let last = '';
+  let last = listId;
   for (let failures = 0; !stop.aborted; ) {
     try {
       await readOnce(selected, last, stop, (name, id, data) => {
@@ -43,6 +46,7 @@ export async function follow(selected, { event, state }, stop) {
         last = id;
         state('live');
         event(name, data);
+        listId = id.split('.').find((part) => part.startsWith('list:')) ?? '';
       });
     } catch (error) {
       if (stop.aborted) return;

@@ -1,5 +1,4 @@
 /** Starts each role of the API under a memory limit, sends load to it, and reads its memory. */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
 import { ApiProcess, type Env } from '../../integration/api-server/api-process.js';
@@ -8,6 +7,7 @@ import { MemoryLimit, runMeasured } from '../../support/processes/memory-limit.j
 import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
 import { measure } from '../api/load.js';
 import type { BenchQuery } from '../api/queries.js';
+import { memoryOf } from './process-memory.js';
 
 export interface Reading {
   role: string;
@@ -33,12 +33,6 @@ export interface Load {
 const SETTLE_MS = 10_000;
 const EMAIL = 'bench@example.com';
 const PASSWORD = 'a password of the benchmark';
-
-/** A field of /proc/<pid>/status, in MiB. */
-export function memoryOf(pid: number, field: 'VmRSS' | 'VmHWM'): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Math.round(Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) / 1_024);
-}
 
 /** Starts a role under a limit, and reads its memory before and after the load. */
 async function underLimit(

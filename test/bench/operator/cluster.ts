@@ -38,6 +38,7 @@ export class BenchCluster {
   readonly names: string[] = [];
   apis!: ResourceCache;
   routes!: ResourceCache;
+  kubelet!: StandInKubelet;
   private readonly stopping = new AbortController();
   private readonly audit = new AuditLog(this.sandbox.stateDir, ALL_REQUESTS);
 
@@ -49,8 +50,13 @@ export class BenchCluster {
     await sandbox.install();
     const kubeletClient = new KubeClient(sandbox.parts.kubeConfig, { userAgent: KUBELET_AGENT });
     sandbox.onStop(() => kubeletClient.close());
-    await new StandInKubelet(kubeletClient, logger).start();
-    const data = { 'database-url': Buffer.from('postgresql://nowhere/none').toString('base64') };
+    cluster.kubelet = new StandInKubelet(kubeletClient, logger);
+    await cluster.kubelet.start();
+    const base64 = (text: string) => Buffer.from(text).toString('base64');
+    const data = {
+      'database-url': base64('postgresql://nowhere/none'),
+      'redis-url': base64('redis://nowhere'),
+    };
     await sandbox.parts.kubectl.apply([
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
       { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pcf-api-secrets', namespace: NAMESPACE }, data },

@@ -47,7 +47,7 @@ export async function weightEdits(subject: Subject, edits: number, weights: Weig
 
 /** The floor: while `work` runs, a minimal watcher sends one patch of the VirtualService per edit that it receives. */
 export async function withFloor<T>(
-  { apis, client, names, routes }: BenchCluster,
+  { apis, client, names, routes }: Pick<BenchCluster, 'apis' | 'client' | 'names' | 'routes'>,
   work: (floor: Subject) => Promise<T>,
 ): Promise<T> {
   let active = true;

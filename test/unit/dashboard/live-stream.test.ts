@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer, get, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { LiveStream, type Picture, type StreamTiming } from '../../../operator/dashboard/live-stream.js';
+import { LiveStream, type StreamTiming, whole } from '../../../operator/dashboard/live-stream.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 
 const timing: StreamTiming = { paceMs: 1, heartbeatMs: 60_000, stallMs: 50, maxAgeMs: 60_000 };
@@ -9,7 +9,7 @@ const timing: StreamTiming = { paceMs: 1, heartbeatMs: 60_000, stallMs: 50, maxA
 describe('LiveStream', () => {
   let server: Server | undefined;
   let stream: LiveStream | undefined;
-  let picture: Picture;
+  let picture: Record<string, unknown>;
   let closed: boolean;
   let response: IncomingMessage;
   let text: string;
@@ -21,7 +21,9 @@ describe('LiveStream', () => {
       answer.on('close', () => {
         closed = true;
       });
-      stream = new LiveStream(answer, () => picture, lastEventId, { ...timing, ...more });
+      const parts = () =>
+        Object.fromEntries(Object.entries(picture).map(([name, value]) => [name, whole(value)]));
+      stream = new LiveStream(answer, parts, lastEventId, { ...timing, ...more });
     });
     await new Promise<void>((resolve) => server!.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
