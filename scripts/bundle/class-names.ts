@@ -3,8 +3,8 @@ const HELPER = /^var __name = \(target, value\) => .*$/m;
 const CLASS = /__name\(this, ("[^"]*")\)/g;
 
 /**
- * Keeps only the names of classes: TypeORM and type-graphql name tables and types after them. Setting
- * the name of each closure that a request creates would take 5 % of the CPU time of the API.
+ * Keeps only the names of classes: TypeORM and type-graphql name tables and types after them. A request
+ * creates 40 to 200 named closures, and setting the name of one takes 0.3 µs of CPU time.
  */
 export function keepClassNames(code: string): string {
   return code
