@@ -40,7 +40,7 @@ describe('sandbox --story', () => {
     assert.match(output, /longest lock wait of a request: \d+ ms/);
   }).timeout(START_TIMEOUT_MS);
 
-  it('delivery: steps, undo, analysis, weight edit, freezes, sticky users, abort and blue-green complete without a failed request', async function () {
+  it('delivery: steps, undo, analysis, weight edit, freezes, sticky users, abort, breaking schema change and blue-green complete without a failed request', async function () {
     const isJudged = systemProgram('prometheus') !== undefined;
     if (!isJudged)
       console.warn('the story runs without analysis: prometheus is not on PATH and could not be installed');
@@ -50,6 +50,8 @@ describe('sandbox --story', () => {
     assert.match(output, /[1-9]\d* deployments: [1-9]\d* succeeded, [1-9]\d* failed, [1-9]\d* rolled back/);
     assert.match(output, /PcfWindow created -> in effect [1-9]\d* ms/);
     assert.match(output, /waiting for the window|waiting for a change of PcfWindow incident/);
+    assert.match(output, /ServiceConnection\.totalCount was removed +token:\S*load-\d/);
+    assert.match(output, /kubectl pcf schema approve -> 20 % in effect/);
     assert.match(output, /60 %: \d+\.\d % of the browsers have 1\.1\.0, 0 returned from it/);
     // Without analysis, the test is skipped and not passed.
     if (!isJudged) this.skip();
