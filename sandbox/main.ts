@@ -98,7 +98,7 @@ async function startEverything(): Promise<void> {
     [
       { title: 'clean up after an earlier sandbox', task: (_, task) => setOutput(task, cleanUp()) },
       {
-        title: 'build images pcf-api:1.0.0, 1.1.0, 1.2.0, 1.3.0, 1.4.0, 1.5.0 and 2.0.0',
+        title: 'build images pcf-api:1.0.0, 1.1.0, 1.2.0, 1.3.0, 1.4.0, 1.5.0, 1.6.0 and 2.0.0',
         task: () => buildImages(),
       },
       {
@@ -175,6 +175,7 @@ function buildImages(): void {
   for (const [tag, fault] of [
     ['1.3.0', 'errors'],
     ['1.4.0', 'slow'],
+    ['1.5.0', 'jobs'],
   ] as const) {
     const entrypoint = 'dist/sandbox/story/faulty.js';
     buildImage(imagesDir, {
@@ -187,7 +188,7 @@ function buildImages(): void {
     });
   }
   const graphqlSchema = withoutTotalCount(readFileSync('api-server/schema.graphql', 'utf8'));
-  buildImage(imagesDir, { name: 'pcf-api', tag: '1.5.0', extraMigrations, graphqlSchema });
+  buildImage(imagesDir, { name: 'pcf-api', tag: '1.6.0', extraMigrations, graphqlSchema });
 }
 
 async function applySample(): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * Scenario "delivery": strategies under load: steps with holds and analysis, an undo, two versions that fail
  * the analysis, an edit during a step, freezes, sticky users, an abort, a breaking change of the GraphQL
- * schema, blue-green.
+ * schema, blue-green, a worker that fails its jobs.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sandbox } from '../sandbox.js';
@@ -15,6 +15,7 @@ const OLD = '1.0.0';
 const NEW = '1.1.0';
 const ERRONEOUS = '1.3.0';
 const SLOW = '1.4.0';
+const FAILING_JOBS = '1.5.0';
 
 /**
  * Short intervals, real metrics. The latency is compared with the stable revision, so that the speed of the
@@ -75,6 +76,7 @@ export class DeliveryStory extends SchemaChapter {
     await this.abort();
     await this.schemaInUse();
     await this.blueGreen();
+    await this.failJobs(FAILING_JOBS);
     await this.compareRecordedDeliveries(reporting);
   }
 

@@ -1,9 +1,9 @@
 /** Chapter of the scenario "delivery" about a breaking change of the GraphQL schema that clients use. */
 import { imageOf } from './scenario.js';
-import { WindowChapters } from './window-chapters.js';
+import { WorkerChapter } from './worker-chapter.js';
 
 /** Reports a GraphQL schema without a field that the load selects. */
-const BREAKING = '1.5.0';
+const BREAKING = '1.6.0';
 const REMOVED = 'ServiceConnection.totalCount';
 
 /** The schema of {@link BREAKING}. */
@@ -11,7 +11,7 @@ export function withoutTotalCount(schema: string): string {
   return schema.replace(/(type ServiceConnection \{[^}]*?)\n\n[^\n]*\n {2}totalCount: Int!/, '$1');
 }
 
-export abstract class SchemaChapter extends WindowChapters {
+export abstract class SchemaChapter extends WorkerChapter {
   /** Starts and ends with all traffic on the stable revision. */
   protected async schemaInUse(): Promise<void> {
     this.chapter(
