@@ -11,6 +11,7 @@ import { approvalFlags } from './story/approvals.js';
 import { BasicStory } from './story/basic.js';
 import { DeliveryStory } from './story/delivery.js';
 import { MigrationsStory } from './story/migrations.js';
+import { withoutTotalCount } from './story/schema-chapter.js';
 import { SPLIT_IMAGES } from './story/split/images.js';
 import { sandboxToken } from './tokens.js';
 
@@ -98,7 +99,7 @@ async function startEverything(): Promise<void> {
     [
       { title: 'clean up after an earlier sandbox', task: (_, task) => setOutput(task, cleanUp()) },
       {
-        title: 'build images pcf-api:1.0.0, 1.1.0, 1.2.0, 1.3.0, 1.4.0, 1.5.0 and 2.0.0',
+        title: 'build images pcf-api:1.0.0, 1.1.0, 1.2.0, 1.3.0, 1.4.0, 1.5.0, 1.6.0 and 2.0.0',
         task: () => buildImages(),
       },
       {
@@ -194,6 +195,8 @@ function buildImages(): void {
       env: { STORY_FAULT: fault },
     });
   }
+  const graphqlSchema = withoutTotalCount(readFileSync('api-server/schema.graphql', 'utf8'));
+  buildImage(imagesDir, { name: 'pcf-api', tag: '1.6.0', extraMigrations, graphqlSchema });
 }
 
 async function applySample(): Promise<void> {

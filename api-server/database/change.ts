@@ -3,7 +3,7 @@
  * with its audit event takes 1.2 ms of CPU time and one round trip; repositories in a transaction
  * take 3.0 ms and four round trips.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncValue } from '../../contract/async-value.js';
 import type { Access } from './access.js';
 import type { Bindings } from './conditions.js';
 import type { DataSource } from './pool/data-source.js';
@@ -41,7 +41,7 @@ export interface ChangeStatement<Row> {
   isChange?(rows: Row[]): boolean;
 }
 
-const companions = new AsyncLocalStorage<Companion>();
+const companions = new AsyncValue<Companion>('companion');
 
 /** The first change in `work` also runs the write of the companion. */
 export function withCompanion<T>(companion: Companion, work: () => T): T {

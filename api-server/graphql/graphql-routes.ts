@@ -46,7 +46,7 @@ export function addGraphqlRoutes<Context extends BaseContext>(
 ): void {
   const { pipeline, context } = parts;
   // Before the body is read, so that unauthenticated clients cannot send one.
-  const onRequest = [showPlayground(parts.playground), requireDatabase(parts.monitor), parts.identify];
+  const hooks = [showPlayground(parts.playground), requireDatabase(parts.monitor), parts.identify];
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     endWithClient(request, reply);
     const newContext = () => context(identityOf(request), request.headers);
@@ -56,13 +56,13 @@ export function addGraphqlRoutes<Context extends BaseContext>(
   };
   void app.register(async (scope) => {
     await scope.register(compress, COMPRESSION);
-    scope.post(PATHS.graphql, { onRequest }, handler);
+    scope.post(PATHS.graphql, { onRequest: [...hooks] }, handler); // a copy, because plugins add hooks to it
   });
   void app.register(async (scope) => {
     // Before compression, so that the ETag does not depend on the encoding.
     await scope.register(etag, { weak: true });
     await scope.register(compress, COMPRESSION);
-    scope.get(PATHS.graphql, { onRequest }, (request, reply) => {
+    scope.get(PATHS.graphql, { onRequest: [...hooks] }, (request, reply) => {
       void reply.header('cache-control', 'private, no-cache'); // cached by the client, and revalidated with its ETag
       return handler(request, reply);
     });

@@ -32,11 +32,6 @@ export function addRequestHooks(
     request.state = newState(request, database);
     enter(request.state, done);
   });
-  // Again: the body is read in the async context of the socket, not of the request.
-  app.addHook('preHandler', (request, _reply, done) => {
-    if (request.state) enter(request.state, done);
-    else done();
-  });
   app.addHook('onSend', (request, reply, payload, done) => {
     // While shutting down, HTTP/1.1 clients must close their keep-alive connections. Checked when the
     // response is sent, because the shutdown can start during the request. HTTP/2 has GOAWAY.

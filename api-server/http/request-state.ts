@@ -3,8 +3,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Span } from '@opentelemetry/api';
 import type { FastifyRequest } from 'fastify';
+import { runWith } from '../../contract/async-value.js';
 import { HEADERS } from '../../contract/image.js';
-import { isTracing, startSpan, withSpan } from '../../contract/tracing/tracing.js';
+import { isTracing, startSpan, valuesOfSpan } from '../../contract/tracing/tracing.js';
 import type { Database } from '../database/database.js';
 import { type DatabaseSession, databaseSession } from '../database/pool/session.js';
 import { type RequestContext, requestContext } from '../observability/logging/request-context.js';
@@ -43,7 +44,7 @@ export function newState(request: FastifyRequest, database: Database): RequestSt
 
 /** Runs `work` in the contexts of the request, to which its log lines, statements and spans belong. */
 export function enter({ context, session, span }: RequestState, work: () => void): void {
-  requestContext.run(context, () => databaseSession.run(session, () => withSpan(span, work)));
+  runWith({ ...requestContext.with(context), ...databaseSession.with(session), ...valuesOfSpan(span) }, work);
 }
 
 function callersTrace({ traceparent }: IncomingHttpHeaders): string | undefined {

@@ -1,5 +1,6 @@
 /** Starts the SDK of OpenTelemetry, which is loaded only then: without tracing it uses no memory. */
-import { useTracing } from './tracing.js';
+import type { Context, ContextManager } from '@opentelemetry/api';
+import { activeContext, useTracing } from './tracing.js';
 
 /** Timeout of an export including its retries; shorter than the shutdown timeout. */
 const EXPORT_MS = 2_000;
@@ -17,15 +18,13 @@ export interface ExportOptions {
 
 /** Exports the spans of `inSpan`. Returns a function that flushes the remaining spans. */
 export async function startExport(options: ExportOptions): Promise<() => Promise<void>> {
-  const [api, sdk, { OTLPTraceExporter }, resources, { AsyncLocalStorageContextManager }, core] =
-    await Promise.all([
-      import('@opentelemetry/api'),
-      import('@opentelemetry/sdk-trace'),
-      import('@opentelemetry/exporter-trace-otlp-http'),
-      import('@opentelemetry/resources'),
-      import('@opentelemetry/context-async-hooks'),
-      import('@opentelemetry/core'),
-    ]);
+  const [api, sdk, { OTLPTraceExporter }, resources, core] = await Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/sdk-trace'),
+    import('@opentelemetry/exporter-trace-otlp-http'),
+    import('@opentelemetry/resources'),
+    import('@opentelemetry/core'),
+  ]);
   const lost = once(options.onFailure);
   core.setGlobalErrorHandler(lost);
   const processor = new sdk.BatchSpanProcessor({
@@ -43,7 +42,7 @@ export async function startExport(options: ExportOptions): Promise<() => Promise
     sampler: new sdk.ParentBasedSampler({ root: new sdk.TraceIdRatioBasedSampler(options.sampleRatio) }),
     spanProcessors: [processor],
   });
-  api.context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  api.context.setGlobalContextManager(contextManager(api.ROOT_CONTEXT));
   api.propagation.setGlobalPropagator(new core.W3CTraceContextPropagator());
   const { 'service.name': name, 'service.version': version } = options.resource;
   useTracing({ api, tracer: provider.getTracer(name, version) });
@@ -51,6 +50,20 @@ export async function startExport(options: ExportOptions): Promise<() => Promise
     useTracing(undefined);
     await provider.shutdown().catch(lost);
   };
+}
+
+function contextManager(root: Context): ContextManager {
+  const manager: ContextManager = {
+    active: () => activeContext.getStore() ?? root,
+    with: (context, work, thisArg, ...args) => activeContext.run(context, () => work.call(thisArg, ...args)),
+    bind: <T>(context: Context, target: T): T => {
+      if (typeof target !== 'function') return target;
+      return ((...args: unknown[]) => activeContext.run(context, () => target(...args))) as T;
+    },
+    enable: () => manager,
+    disable: () => manager,
+  };
+  return manager;
 }
 
 function once(report: (error: unknown) => void): (error: unknown) => void {

@@ -3,7 +3,8 @@
  * one comparison.
  */
 import type * as OpenTelemetry from '@opentelemetry/api';
-import type { Span, Tracer } from '@opentelemetry/api';
+import type { Context, Span, Tracer } from '@opentelemetry/api';
+import { AsyncValue, type AsyncValues, runWith } from '../async-value.js';
 
 export type SpanAttributes = Record<string, string | number | boolean>;
 
@@ -28,6 +29,9 @@ interface Tracing {
 }
 
 let tracing: Tracing | undefined;
+
+/** The context of OpenTelemetry, which contains the active span. */
+export const activeContext = new AsyncValue<Context>('trace');
 
 /** Called once by `startExport`. */
 export function useTracing(given: Tracing | undefined): void {
@@ -86,7 +90,10 @@ export function startSpan(
   if (!tracing) return undefined;
   const { context, propagation, SpanKind } = tracing.api;
   const from = parent ? propagation.extract(context.active(), parent) : context.active();
-  return tracing.tracer.startSpan(name, { kind: SpanKind[KINDS[kind]], attributes }, from);
+  const span = tracing.tracer.startSpan(name, { kind: SpanKind[KINDS[kind]] }, from);
+  // Afterwards, because the library would check the attributes of each span that it drops.
+  if (attributes && span.isRecording()) span.setAttributes(attributes);
+  return span;
 }
 
 export function failSpan(span: Span | undefined, error: unknown): void {
@@ -97,11 +104,16 @@ export function failSpan(span: Span | undefined, error: unknown): void {
   span.setStatus({ code: tracing.api.SpanStatusCode.ERROR });
 }
 
+/** The values with which work is a child of the span. */
+export function valuesOfSpan(span: Span | undefined): AsyncValues {
+  if (!span || !tracing) return {};
+  const { context, trace } = tracing.api;
+  return activeContext.with(trace.setSpan(context.active(), span));
+}
+
 /** Runs `work` as a child of the span. */
 export function withSpan<T>(span: Span | undefined, work: () => T): T {
-  if (!span || !tracing) return work();
-  const { context, trace } = tracing.api;
-  return context.with(trace.setSpan(context.active(), span), work);
+  return span && tracing ? runWith(valuesOfSpan(span), work) : work();
 }
 
 /** Headers that propagate the trace to another service. */

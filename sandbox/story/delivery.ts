@@ -1,6 +1,7 @@
 /**
  * Scenario "delivery": strategies under load: steps with holds and analysis, an approval link, an undo, two versions
- * that fail the analysis, an edit during a step, freezes, sticky users, an abort, blue-green, a worker that fails its jobs.
+ * that fail the analysis, an edit during a step, freezes, sticky users, an abort, a breaking change of the GraphQL
+ * schema, blue-green, a worker that fails its jobs.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sandbox } from '../sandbox.js';
@@ -9,7 +10,7 @@ import { faultCount } from './load.js';
 import { printMeasurements } from './print-measurements.js';
 import { type DeliveryFigures, figuresOf, Reporting } from './reporting.js';
 import { imageOf, NAME, NAMESPACE } from './scenario.js';
-import { WorkerChapter } from './worker-chapter.js';
+import { SchemaChapter } from './schema-chapter.js';
 
 const OLD = '1.0.0';
 const NEW = '1.1.0';
@@ -36,7 +37,7 @@ const sequentialBy = (url: string) => ({
   metrics: [{ name: 'success-rate', successRate: { perOperation: true }, interval: '2s', sequential: {} }],
 });
 
-export class DeliveryStory extends WorkerChapter {
+export class DeliveryStory extends SchemaChapter {
   constructor(sandbox: Sandbox, print: (line: string) => void) {
     super(sandbox, print, { faulty: [ERRONEOUS, SLOW] });
     printMeasurements(this.watch, (line) => this.line(line));
@@ -74,6 +75,7 @@ export class DeliveryStory extends WorkerChapter {
     if (this.sandbox.prometheus) await this.freezeByValue(NEW, this.sandbox.prometheus.url);
     await this.stickyUsers(NEW);
     await this.abort();
+    await this.schemaInUse();
     await this.blueGreen();
     await this.failJobs(FAILING_JOBS);
     await this.compareRecordedDeliveries(reporting);

@@ -3,9 +3,10 @@
  * time. Images, the sandbox and the tests of processes run the bundles; unit tests import the modules.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { cp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
+import { keepClassNames } from './class-names.js';
 import { PROGRAMS, type Program, programNamed } from './programs.js';
 import { slimClient } from './slim-client.js';
 
@@ -20,7 +21,7 @@ const COMMON_JS = [
 
 async function bundle({ entry, external, copied = [] }: Program): Promise<void> {
   const folder = join(BUNDLES, dirname(entry));
-  const { metafile } = await build({
+  const { metafile, outputFiles } = await build({
     entryPoints: [join('dist', entry)],
     outbase: 'dist',
     outdir: BUNDLES,
@@ -30,7 +31,8 @@ async function bundle({ entry, external, copied = [] }: Program): Promise<void> 
     format: 'esm',
     platform: 'node',
     target: 'node22',
-    keepNames: true, // TypeORM and type-graphql name tables and types after classes
+    keepNames: true, // class-names.ts changes how
+    write: false,
     legalComments: 'none', // the licenses are in a file of their own
     metafile: true,
     external,
@@ -41,6 +43,8 @@ async function bundle({ entry, external, copied = [] }: Program): Promise<void> 
     logLevel: 'warning',
   });
   // Afterwards, so that a failed build leaves the previous program.
+  await mkdir(folder, { recursive: true });
+  await Promise.all(outputFiles.map(({ path, text }) => writeFile(path, keepClassNames(text))));
   const stale = readdirSync(folder).filter((name) => !(join(folder, name) in metafile.outputs));
   await Promise.all(stale.map((name) => rm(join(folder, name), { recursive: true })));
   const packages = packagesOf(Object.keys(metafile.inputs));

@@ -40,7 +40,7 @@ describe('sandbox --story', () => {
     assert.match(output, /longest lock wait of a request: \d+ ms/);
   }).timeout(START_TIMEOUT_MS);
 
-  it('delivery: steps, an approval link, undo, analysis, weight edit, freezes, sticky users, abort, blue-green and a canary of the worker complete without a failed request', async function () {
+  it('delivery: steps, an approval link, undo, analysis, weight edit, freezes, sticky users, abort, breaking schema change, blue-green and a canary of the worker complete without a failed request', async function () {
     const missing = ['prometheus', 'redis-server'].filter((program) => systemProgram(program) === undefined);
     const isJudged = missing.length === 0;
     if (!isJudged)
@@ -56,6 +56,8 @@ describe('sandbox --story', () => {
     assert.match(output, /its button again: HTTP 410, /);
     assert.match(output, /PcfWindow created -> in effect [1-9]\d* ms/);
     assert.match(output, /waiting for the window|waiting for a change of PcfWindow incident/);
+    assert.match(output, /ServiceConnection\.totalCount was removed +token:\S*load-\d/);
+    assert.match(output, /kubectl pcf schema approve -> 20 % in effect/);
     assert.match(output, /60 %: \d+\.\d % of the browsers have 1\.1\.0, 0 returned from it/);
     // Without analysis or jobs, the test is skipped and not passed.
     if (!isJudged) this.skip();

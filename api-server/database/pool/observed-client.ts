@@ -1,6 +1,7 @@
 /** A pg client that reports its statements, and prepares frequent ones. */
 import pg from 'pg';
 import { sqlState } from './connection-errors.js';
+import { PreparedQuery } from './prepared-query.js';
 import { type StatementEvent, statementSpan } from './statement-observer.js';
 
 export interface ClientParts {
@@ -42,7 +43,8 @@ export function observedClient({ server, prepared, observe }: ClientParts): type
           told(result.rowCount);
           return result;
         },
-        (error: unknown) => {
+        (error: Error) => {
+          Error.captureStackTrace(error); // the caller, instead of the socket that has received the error
           told(null, error);
           throw error;
         },
@@ -52,12 +54,16 @@ export function observedClient({ server, prepared, observe }: ClientParts): type
     #run(text: string, values: unknown[] | undefined): Promise<pg.QueryResult> {
       const name = prepared && values?.length ? nameOf(text) : undefined;
       if (!name) return super.query(text, values);
-      return super.query({ name, text, values }).catch((error: unknown) => {
-        if (sqlState(error) !== '0A000' && sqlState(error) !== '26000') throw error;
-        // A migration changed the result type, or a pooler lost the prepared statement: run it
-        // unprepared from now on.
-        names.set(text, '');
-        return super.query(text, values);
+      return new Promise((resolve, reject) => {
+        const query = new PreparedQuery({ name, text, values }, (error, result) => {
+          if (!error) return resolve(result);
+          if (sqlState(error) !== '0A000' && sqlState(error) !== '26000') return reject(error);
+          // A migration changed the result type, or a pooler lost the prepared statement: run it
+          // unprepared from now on.
+          names.set(text, '');
+          super.query(text, values).then(resolve, reject);
+        });
+        super.query(query);
       });
     }
   };

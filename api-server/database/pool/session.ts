@@ -1,5 +1,5 @@
 /** Database session of one client, which guarantees that it reads its own writes. */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncValue } from '../../../contract/async-value.js';
 import type { Access } from '../access.js';
 
 /** Session of one request or job. */
@@ -83,7 +83,7 @@ export function later(one: bigint | undefined, other: bigint | undefined): bigin
 }
 
 /** Without a session, as in a job, all reads go to the primary. */
-export const databaseSession = new AsyncLocalStorage<DatabaseSession>();
+export const databaseSession = new AsyncValue<DatabaseSession>('database session');
 
 const LSN = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i;
 

@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncValue } from '../../../contract/async-value.js';
 
 /** Context of the request that the current code serves. */
 export interface RequestContext {
@@ -7,4 +7,4 @@ export interface RequestContext {
   traceId?: string;
 }
 
-export const requestContext = new AsyncLocalStorage<RequestContext>();
+export const requestContext = new AsyncValue<RequestContext>('request');

@@ -19,7 +19,7 @@ const options = new Command('bench api')
   .option('--connections <list>', 'concurrent clients', '1,64')
   .option(
     '--servers <list>',
-    'any of ours, mercurius, yoga, apollo, floor',
+    `any of ours, ${Object.keys(PEERS).join(', ')}`,
     `ours,${Object.keys(PEERS).join(',')}`,
   )
   .option('--queries <text>', 'only queries with this text in their name', '')

@@ -7,6 +7,7 @@ import { within } from '../../../sandbox/process/within.js';
 import { ApiProcess } from '../../integration/api-server/api-process.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { bearer, JWT_SECRET } from '../../support/fixtures/tokens.js';
+import { OtlpReceiver } from '../../support/servers/otlp-receiver.js';
 import { startRedis } from '../../support/servers/redis.js';
 import type { BenchQuery } from './queries.js';
 
@@ -14,9 +15,19 @@ export const PEERS = {
   mercurius: 'Mercurius + JIT',
   yoga: 'GraphQL Yoga',
   apollo: 'Apollo Server',
+  'mercurius-guarded': 'Mercurius, auth',
+  'yoga-guarded': 'Yoga, auth',
+  'apollo-guarded': 'Apollo, auth',
   floor: 'floor',
 } as const;
 export type Peer = keyof typeof PEERS;
+export type PeerServer = Exclude<Peer, `${string}-guarded`>;
+
+/** The server of a peer, and whether it verifies tokens and has a metric. */
+export function serverOf(peer: Peer): [server: PeerServer, isGuarded: boolean] {
+  const [server] = peer.split('-') as [PeerServer];
+  return [server, peer !== server];
+}
 
 export interface Subject {
   name: string;
@@ -33,12 +44,13 @@ export interface Subject {
 export const POOL = 20;
 
 /**
- * The API as in its image with all features enabled, and with Redis for the rate limit of every request.
+ * The API as in its image with all features enabled: Redis for the rate limit of every request, and traces of 1 % of them.
  * The response cache is disabled, because it would avoid the SQL that the benchmark compares.
  */
 export async function startOurs(databaseUrl: string): Promise<Subject> {
   const redis = await startRedis();
   if (!redis) throw new Error('the benchmark needs a redis-server; see test/support/servers/redis.ts');
+  const collector = await OtlpReceiver.start();
   const api = await ApiProcess.start({
     PCF_API__DATABASE__URL: databaseUrl,
     PCF_API__ENVIRONMENT: 'production',
@@ -47,20 +59,27 @@ export async function startOurs(databaseUrl: string): Promise<Subject> {
     PCF_API__REDIS__URL: redis.url,
     PCF_API__GRAPHQL__RESPONSE_CACHE: '0ms',
     PCF_API__RATE_LIMIT__REQUESTS: '10000000', // counted, but never reached
+    PCF_API__TRACING__ENDPOINT: collector.url,
+    PCF_API__TRACING__SAMPLE_RATIO: '0.01',
   });
   await api.waitForReady();
   await untilRedisIsUsed(api);
   return {
     name: 'ours',
     url: `http://127.0.0.1:${api.port}/graphql`,
-    headers: await bearer({ exp: Math.floor(Date.now() / 1_000) + 24 * 3_600 }),
+    headers: await longLivedToken(),
     memory: () => residentMegabytes(api.pid),
     cpu: () => processorTime(api.pid),
     stop: async () => {
       await api.kill();
+      collector.stop();
       await redis.stop();
     },
   };
+}
+
+function longLivedToken(): Promise<Record<string, string>> {
+  return bearer({ exp: Math.floor(Date.now() / 1_000) + 24 * 3_600 });
 }
 
 async function untilRedisIsUsed(api: ApiProcess): Promise<void> {
@@ -85,7 +104,7 @@ export async function startPeer(peer: Peer, databaseUrl: string, queries: BenchQ
   return {
     name: PEERS[peer],
     url: `http://127.0.0.1:${message.port}/graphql`,
-    headers: {},
+    headers: serverOf(peer)[1] ? await longLivedToken() : {},
     memory: () => residentMegabytes(child.pid ?? 0),
     cpu: () => processorTime(child.pid ?? 0),
     stop: () => end(child),

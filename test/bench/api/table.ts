@@ -35,9 +35,9 @@ export function shortfalls(rows: Row[]): string[] {
   return rows.flatMap(({ query, connections, results }) => {
     const ours = results.get('ours')?.perSecond ?? 0;
     return [...results].flatMap(([name, { perSecond }]) => {
-      const target = name === 'floor' ? 0.6 * perSecond : perSecond;
+      const target = name === 'floor' ? 0.7 * perSecond : perSecond;
       if (name === 'ours' || ours >= target) return [];
-      const description = name === 'floor' ? '60 % of the floor' : name;
+      const description = name === 'floor' ? '70 % of the floor' : name;
       return [
         `${query}, ${connections} connections: ${((100 * ours) / perSecond).toFixed(0)} % of ${name}, target: ${description}`,
       ];

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import type { EventEmitter } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { generate } from 'selfsigned';
+import { observedClient } from '../../../api-server/database/pool/observed-client.js';
 import { DatabaseSession, databaseSession } from '../../../api-server/database/pool/session.js';
 import { HEADERS } from '../../../contract/image.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
@@ -384,6 +387,35 @@ describe('api-server database', () => {
     assert.deepEqual(await read(), [{ id: 1, text: 'x', more: null }]);
     await primary.query('ALTER TABLE notes DROP COLUMN more', url);
     assert.deepEqual(await read(), [{ id: 1, text: 'x' }]);
+  });
+
+  it('requests the columns of a prepared statement once per connection, also after an invalid value', async () => {
+    const prepared = new (observedClient({ server: 'primary', prepared: true, observe: () => undefined }))(
+      url,
+    );
+    const other = new Client(url);
+    let descriptions = 0;
+    const { connection } = prepared as unknown as { connection: EventEmitter };
+    connection.on('rowDescription', () => (descriptions += 1));
+    await Promise.all([prepared.connect(), other.connect()]);
+    try {
+      const sql = `SELECT $1::int AS number, $2::timestamptz AS at, $3::jsonb AS document, ARRAY[$1::int] AS list
+        FROM generate_series(1, $4::int)`;
+      const rows: unknown[][] = [
+        [1, new Date(0), '{"a":[1,null]}', 1],
+        [null, null, null, 3],
+        [2, '2026-01-02T03:04:05.678Z', '"text"', 0],
+      ];
+      for (const values of rows) {
+        const [result, expected] = await Promise.all([prepared.query(sql, values), other.query(sql, values)]);
+        assert.deepEqual(result.rows, expected.rows);
+        assert.deepEqual([result.rowCount, result.command], [expected.rowCount, 'SELECT']);
+        await assert.rejects(prepared.query(sql, ['none', null, null, 1]), /invalid input syntax .* "none"/);
+      }
+      assert.equal(descriptions, 1);
+    } finally {
+      await Promise.all([prepared.end(), other.end()]);
+    }
   });
 
   it('reports the server, the duration, the number of rows and the error of each statement', async () => {

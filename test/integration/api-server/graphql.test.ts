@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -382,19 +383,21 @@ describe('api-server GraphQL', () => {
       const serviceId = await create(`s${i}`);
       await record({ serviceId });
     }
-    const before = postgres.log.length;
+    // Not a position: the log has only the last megabyte.
+    const first = `SELECT 'start of ${randomUUID()}'`;
+    await postgres.query(first, url);
     const query =
       'query Fixed { deployments(first: 50) { edges { node { service { name deployments { totalCount edges { node { id } } } } } } } }';
     const { data } = await api.graphql(query);
     assert.equal(data.deployments.edges.length, 12);
     assert.equal(data.deployments.edges[0].node.service.deployments.totalCount, 1);
     // The log is in order: with this statement it has all earlier ones.
-    const last = `SELECT 'end of ${before}'`;
+    const last = `SELECT 'end of ${randomUUID()}'`;
     await postgres.query(last, url);
     await eventually('the statements are in the log', () => postgres.log.includes(last));
     const statements =
       postgres.log
-        .slice(before, postgres.log.lastIndexOf(last))
+        .slice(postgres.log.lastIndexOf(first) + first.length, postgres.log.lastIndexOf(last))
         .match(/(execute [^:]+|statement): SELECT (?!1\b|pg_notify)/gi) ?? [];
     // One statement each for deployments, their services, the pages of those services, and their counts.
     assert.equal(statements.length, 4);

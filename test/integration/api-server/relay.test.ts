@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { graphql, parse } from 'graphql';
+import { OPEN_IDENTITY } from '../../../api-server/auth/identity.js';
+import { PreparedOperation } from '../../../api-server/graphql/execution/prepared-operation.js';
 import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
+import { benchQueries } from '../../bench/api/queries.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
 interface Connection {
@@ -301,5 +305,31 @@ describe('api-server lists and nodes', () => {
     assert.equal(await versions('{ version: ["v1", "v4", "none"] }'), 'v4,v1');
     assert.equal(await versions('{ status: [] }'), '');
     assert.equal(await versions('{}'), 'v4,v3,v2,v1');
+  });
+
+  it('executes each query of the benchmark with the result of graphql-js', async () => {
+    await fill(12, 6);
+    const [service] = await domain.sql<{ id: string }>('SELECT id FROM services LIMIT 1');
+    const [from, to] = [-365, 1].map((days) => new Date(Date.now() + days * 86_400_000).toISOString());
+    const { schema, context } = domain.modules;
+    const seeded = {
+      url: domain.url,
+      serviceId: toGlobalId('Service', service!.id),
+      environment: 'production',
+    };
+    const queries = benchQueries(schema, { ...seeded, from: from!, to: to! });
+    assert.equal(queries.length, 5);
+    for (const { name, query, variables } of queries) {
+      // The second execution of the mutation has the same idempotency key, so it returns the same deployment.
+      const expected = await graphql({
+        ...{ schema, source: query, variableValues: variables },
+        contextValue: context(OPEN_IDENTITY),
+      });
+      assert.equal(expected.errors, undefined, name);
+      const prepared = PreparedOperation.of(schema, parse(query), undefined)!;
+      const { values } = prepared.variables(variables);
+      const executed = await prepared.execute(context(OPEN_IDENTITY), values!);
+      assert.deepEqual(JSON.parse(JSON.stringify(executed)), JSON.parse(JSON.stringify(expected)), name);
+    }
   });
 });
