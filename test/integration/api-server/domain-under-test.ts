@@ -15,6 +15,13 @@ import { migratedDatabase } from './migrated-database.js';
 // biome-ignore lint/suspicious/noExplicitAny: the shape depends on the query of the test
 type Data = any;
 
+export const RECORD =
+  'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input) { id weight } }';
+export const FINISH =
+  'mutation ($input: FinishDeploymentInput!) { finishDeployment(input: $input) { id status reason finishedAt } }';
+export const OPEN =
+  'mutation ($input: OpenIncidentInput!) { openIncident(input: $input) { id openedAt resolvedAt } }';
+
 export interface Outcome {
   data: Data;
   errors: { message: string; code: unknown; field: unknown }[];
@@ -78,6 +85,12 @@ export class DomainUnderTest {
     const { data, errors } = await this.run(query, variables);
     if (errors.length > 0) throw new Error(`${query}: ${JSON.stringify(errors)}`);
     return data;
+  }
+
+  /** Returns the code and the input field of the first error, both undefined when there is none. */
+  async refusalOf(query: string, variables: object): Promise<[code: unknown, field: unknown]> {
+    const { errors } = await this.run(query, variables);
+    return [errors[0]?.code, errors[0]?.field];
   }
 
   async subscribe(query: string, variables: object = {}): Promise<AsyncIterableIterator<Data>> {
