@@ -97,7 +97,7 @@ async function startEverything(): Promise<void> {
     [
       { title: 'clean up after an earlier sandbox', task: (_, task) => setOutput(task, cleanUp()) },
       {
-        title: 'build images pcf-api:1.0.0, 1.1.0, 1.2.0, 1.3.0, 1.4.0 and 2.0.0',
+        title: 'build images pcf-api:1.0.0, 1.1.0, 1.2.0, 1.3.0, 1.4.0, 1.5.0 and 2.0.0',
         task: () => buildImages(),
       },
       {
@@ -174,6 +174,7 @@ function buildImages(): void {
   for (const [tag, fault] of [
     ['1.3.0', 'errors'],
     ['1.4.0', 'slow'],
+    ['1.5.0', 'jobs'],
   ] as const) {
     const entrypoint = 'dist/sandbox/story/faulty.js';
     buildImage(imagesDir, {

@@ -1,16 +1,22 @@
 /** Metrics of queues and jobs. */
-import type { Queue } from 'bullmq';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { METRICS } from '../../contract/metrics.js';
-import type { JobPayload } from './queues.js';
 
 const ANSWER_MS = 500;
 const BUCKETS = [0.01, 0.05, 0.25, 1, 5, 15, 60];
 
+/** Jobs of a type. */
+export interface JobCounts {
+  type: string;
+  /** Of the payload versions that this image reads, by state. */
+  states: Record<string, number>;
+  /** Pending jobs of other versions. */
+  unreadable: number;
+}
+
 export interface JobMetrics {
   jobDone(labels: { queue: string; outcome: 'ok' | 'error' }, seconds: number): void;
   deadLetter(queue: string): void;
-  jobUnreadable(queue: string): void;
 }
 
 export function jobMetrics(registry: Registry): JobMetrics {
@@ -28,48 +34,53 @@ export function jobMetrics(registry: Registry): JobMetrics {
     labelNames: ['queue'] as const,
     registers,
   });
-  const unreadable = new Counter({
-    name: 'pcf_api_jobs_unreadable_total',
-    help: 'Jobs returned to their queue because this image cannot read the version of their payload.',
-    labelNames: ['queue'] as const,
-    registers,
-  });
   return {
     jobDone: (labels, seconds) => duration.observe(labels, seconds),
     deadLetter: (queue) => dead.inc({ queue }),
-    jobUnreadable: (queue) => unreadable.inc({ queue }),
   };
 }
 
-/** All workers report the same queues, so aggregate with max and not with sum. */
-export function addQueueGauges(
-  registry: Registry,
-  queues: () => Queue<JobPayload>[],
-  isReady: () => boolean,
-): void {
+/**
+ * All workers report the same queues, so aggregate with max and not with sum. What is unreadable depends on the image.
+ * `counts`: undefined while Redis is unavailable.
+ */
+export function addQueueGauges(registry: Registry, counts: () => Promise<JobCounts[]> | undefined): void {
+  const registers = [registry];
+  /** Both gauges of a scrape read them once. */
+  let counting: Promise<JobCounts[]> | undefined;
+  const countOnce = () => {
+    counting ??= inTime(counts()).finally(() => {
+      counting = undefined;
+    });
+    return counting;
+  };
   new Gauge({
     name: 'pcf_api_jobs',
-    help: 'Jobs in the queues by state; failed jobs are dead letters. Not reported while Redis is unavailable.',
+    help: 'Jobs by state, of the payload versions that this image processes; failed jobs are dead letters. Not reported while Redis is unavailable.',
     labelNames: ['queue', 'state'] as const,
-    registers: [registry],
+    registers,
     async collect() {
       this.reset();
-      if (!isReady()) return;
-      await Promise.all(
-        queues().map(async (queue) => {
-          const counts = await countsOf(queue);
-          for (const [state, count] of Object.entries(counts)) this.set({ queue: queue.name, state }, count);
-        }),
-      );
+      for (const { type: queue, states } of await countOnce())
+        for (const [state, count] of Object.entries(states)) this.set({ queue, state }, count);
+    },
+  });
+  new Gauge({
+    name: 'pcf_api_jobs_unreadable',
+    help: 'Jobs whose payload version this image cannot read. They wait for a worker of another image.',
+    labelNames: ['queue'] as const,
+    registers,
+    async collect() {
+      this.reset();
+      for (const { type: queue, unreadable } of await countOnce()) this.set({ queue }, unreadable);
     },
   });
 }
 
 /** Empty when Redis does not respond promptly, so that a scrape does not wait for it. */
-async function countsOf(queue: Queue<JobPayload>): Promise<Record<string, number>> {
-  const counts = queue.getJobCounts('waiting', 'active', 'delayed', 'failed').catch(() => ({}));
-  const nothing = new Promise<Record<string, number>>((resolve) => {
-    setTimeout(() => resolve({}), ANSWER_MS).unref();
+async function inTime(counts: Promise<JobCounts[]> | undefined): Promise<JobCounts[]> {
+  const nothing = new Promise<JobCounts[]>((resolve) => {
+    setTimeout(() => resolve([]), ANSWER_MS).unref();
   });
-  return Promise.race([counts, nothing]);
+  return Promise.race([counts?.catch(() => []) ?? [], nothing]);
 }

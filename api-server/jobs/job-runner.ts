@@ -1,16 +1,16 @@
-/** Runs the jobs of this process: one queue per kind of job. */
+/** Runs the jobs of this process: one queue per type of job and version of its payload. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DelayedError, type Job, type Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { type Job, type Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { JobPayloads } from '../../contract/image.js';
 import { inSpan } from '../../contract/tracing/tracing.js';
-import { type Backoff, backoffMs } from '../backoff.js';
+import { backoffMs } from '../backoff.js';
 import type { Settings } from '../config/schema.js';
 import type { Logger } from '../observability/logging/logger.js';
-import { type RedisClient, redisState } from '../redis/redis.js';
+import type { RedisClient } from '../redis/redis.js';
 import { HopelessJobError, type JobDefinition, type JobOptions, type Retries } from './job.js';
-import type { JobMetrics } from './job-metrics.js';
-import { canRead, FIRST_VERSION, JOB_PAYLOADS, versionsOf } from './payload-versions.js';
-import { enqueue, type JobPayload, openQueue, PREFIX } from './queues.js';
+import type { JobCounts, JobMetrics } from './job-metrics.js';
+import { FIRST_VERSION, JOB_PAYLOADS, readableVersions, versionsOf } from './payload-versions.js';
+import { enqueue, type JobPayload, openQueue, PREFIX, queueName, queueNames } from './queues.js';
 
 export interface JobRunnerParts {
   redis: RedisClient;
@@ -30,20 +30,21 @@ const RECONNECT_MS = 3_000;
 /** Maximum number of takeovers per job. A rollout of the workers must not fail a job. */
 const MAX_STALLED = 5;
 const LONGEST_RETRY_MS = 3_600_000;
-/**
- * A job that this image cannot read is returned at once this many times, so that it passes through the idle workers:
- * Redis gives it to the one that has waited longest. A delayed job would be taken by the same worker again. After
- * that it is delayed, longer each time, in case no worker can read it.
- */
-const RETURNS_AT_ONCE = 10;
-const UNREADABLE_DELAY: Backoff = { initialMs: 500, maxMs: 60_000 };
-/** Time for another worker to take a returned job, before this one takes its next job. */
-const HAND_OVER_MS = 20;
 /** Time for aborted jobs to be returned to their queue. After it, another worker takes them over once their lock expires. */
 const RETURN_MS = 2_000;
 
+interface TypeQueues {
+  /** The queue of the version that this image writes. */
+  written: Queue<JobPayload>;
+  read: Queue<JobPayload>[];
+  /** Later versions of other images, by the name of their queue. */
+  others: Map<string, Queue<JobPayload>>;
+}
+
+const COUNTED_STATES = ['waiting', 'active', 'delayed', 'failed'] as const;
+
 export class JobRunner {
-  readonly #queues = new Map<string, Queue<JobPayload>>();
+  readonly #types = new Map<string, TypeQueues>();
   readonly #retries = new Map<string, Retries>();
   readonly #workers: Worker<JobPayload>[] = [];
   readonly #cutOff = new AbortController();
@@ -52,33 +53,48 @@ export class JobRunner {
 
   constructor(private readonly parts: JobRunnerParts) {}
 
-  /** The queues, for the metrics. */
+  /** All open queues. */
   get queues(): Queue<JobPayload>[] {
-    return [...this.#queues.values()];
+    const ofTypes = [...this.#types.values()].flatMap(({ written, read, others }) => [
+      written,
+      ...read,
+      ...others.values(),
+    ]);
+    return [...new Set(ofTypes)];
   }
 
-  /** Queues a job of a kind that was added before. */
-  async enqueue(name: string, data: object, options: JobOptions = {}): Promise<void> {
-    const queue = this.#queues.get(name);
-    if (!queue) throw new Error(`unknown job ${name}`);
-    const { attempts } = this.#retriesOf(name);
-    await enqueue(queue, data, options, { attempts, version: this.#versionsOf(name).writes });
+  /** Queues a job of a type that was added before. */
+  async enqueue(type: string, data: object, options: JobOptions = {}): Promise<void> {
+    const queues = this.#types.get(type);
+    if (!queues) throw new Error(`unknown job ${type}`);
+    const { attempts } = this.#retriesOf(type);
+    const version = this.#versionsOf(type).writes;
+    const { redis } = this.parts;
+    await enqueue(queues.written, data, options, { type, attempts, version, redis });
   }
 
   add<Data extends object>(definition: JobDefinition<Data>): void {
-    const { redis, settings, log } = this.parts;
-    const { name, every } = definition;
-    const queue = openQueue(name, redis, settings);
-    queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue lost its Redis connection'));
-    this.#queues.set(name, queue);
-    if (definition.retries) this.#retries.set(name, definition.retries);
-    this.#workers.push(this.#createWorker(definition));
+    const { name: type, every, retries } = definition;
+    const { writes } = this.#versionsOf(type);
+    // A scheduled job has no payload to read, and one queue, so that two images do not run it twice as often.
+    const versions = every ? [FIRST_VERSION] : readableVersions(this.#versionsOf(type));
+    const read = versions.map((version) => this.#open(queueName(type, version)));
+    const name = queueName(type, every ? FIRST_VERSION : writes);
+    const written = read.find((queue) => queue.name === name) ?? this.#open(name);
+    this.#types.set(type, { written, read, others: new Map() });
+    if (retries) this.#retries.set(type, retries);
+    for (const queue of read) this.#workers.push(this.#createWorker(definition, queue.name));
     // Waits for Redis in the background. All workers register the same schedule, and each run is queued
     // once.
     if (every)
-      void this.#schedule(queue, every).catch((err) =>
-        log.error({ err, queue: name }, 'scheduling a job failed'),
-      );
+      void written
+        .upsertJobScheduler(type, { every: every.ms }, { data: { data: {}, trace: {} } })
+        .catch((err) => this.parts.log.error({ err, queue: type }, 'scheduling a job failed'));
+  }
+
+  /** For the metrics. */
+  async counts(): Promise<JobCounts[]> {
+    return Promise.all([...this.#types].map(([type, queues]) => this.#countsOf(type, queues)));
   }
 
   start(): void {
@@ -87,36 +103,50 @@ export class JobRunner {
 
   /**
    * Stops taking jobs and waits for the active ones. Jobs that do not finish within `timeoutMs` are aborted and
-   * returned to their queue; another worker runs them again. Without Redis and without active jobs it waits three
-   * seconds.
+   * returned to their queue; another worker runs them again. Without a response of Redis and without active jobs it
+   * waits three seconds.
    */
   async close(timeoutMs: number): Promise<void> {
-    const closed = Promise.all(this.#workers.map((worker) => worker.close())).then(() => undefined);
     const waiting = new AbortController();
-    const obstacle = await Promise.race([closed, this.#obstacle(timeoutMs, waiting.signal)]);
-    waiting.abort();
-    if (obstacle) {
-      this.parts.log.warn({ obstacle }, 'workers cannot close in time, unfinished jobs will run again');
+    let isClosed = false;
+    try {
+      const closed = Promise.all(this.#workers.map((worker) => worker.close())).then(() => {
+        isClosed = true;
+      });
+      const obstacle = await Promise.race([closed, this.#obstacle(timeoutMs, waiting.signal)]);
+      if (!obstacle) return;
       this.#cutOff.abort();
-      const isClosed = await Promise.race([closed.then(() => true), sleep(RETURN_MS, false, { ref: false })]);
+      this.parts.log.warn({ obstacle }, 'workers cannot close in time, unfinished jobs will run again');
+      await Promise.race([closed, sleep(RETURN_MS, undefined, { ref: false })]);
+    } finally {
+      waiting.abort();
+      this.#cutOff.abort();
       // BullMQ waits for responses of Redis, without a timeout.
-      if (!isClosed) return this.#disconnect();
+      if (!isClosed) this.#disconnect();
+      await Promise.all(this.queues.map((queue) => queue.close()));
     }
-    await Promise.all(this.queues.map((queue) => queue.close()));
   }
 
   /** Why workers cannot close, once that is certain. Redis can recover while a handler runs. */
   async #obstacle(timeoutMs: number, signal: AbortSignal): Promise<string | undefined> {
     const deadline = performance.now() + timeoutMs;
-    let lostAt: number | undefined;
+    let respondedAt = performance.now();
+    let isAwaited = false;
+    const probe = async () => {
+      isAwaited = true;
+      // A key of the queues: in a Redis Cluster, their node responds.
+      await this.parts.redis.exists(PREFIX).catch(() => undefined);
+      isAwaited = false;
+      respondedAt = performance.now();
+    };
     for (;;) {
       await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return undefined;
       const now = performance.now();
       if (now >= deadline) return 'shutdown timeout exceeded';
-      const isLost = this.#active === 0 && redisState(this.parts.redis) !== 'ready';
-      lostAt = isLost ? (lostAt ?? now) : undefined;
-      if (lostAt !== undefined && now - lostAt >= RECONNECT_MS) return 'Redis is unavailable';
+      if (this.#active > 0) respondedAt = now;
+      else if (now - respondedAt >= RECONNECT_MS) return 'Redis is unavailable';
+      else if (!isAwaited) void probe();
     }
   }
 
@@ -133,15 +163,27 @@ export class JobRunner {
     return versionsOf(this.parts.payloads ?? JOB_PAYLOADS, name);
   }
 
-  async #schedule(queue: Queue<JobPayload>, { ms, data }: { ms: number; data: object }): Promise<void> {
-    const version = this.#versionsOf(queue.name).writes;
-    await queue.upsertJobScheduler(queue.name, { every: ms }, { data: { data, trace: {}, version } });
+  #open(name: string): Queue<JobPayload> {
+    const { redis, settings, log } = this.parts;
+    const queue = openQueue(name, redis, settings);
+    queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue lost its Redis connection'));
+    return queue;
   }
 
-  #createWorker<Data extends object>(definition: JobDefinition<Data>): Worker<JobPayload> {
+  async #countsOf(type: string, { read, others }: TypeQueues): Promise<JobCounts> {
+    for (const name of await queueNames(type, this.parts.redis)) {
+      const isRead = read.some((queue) => queue.name === name);
+      if (!isRead && !others.has(name)) others.set(name, this.#open(name));
+    }
+    const sums = await Promise.all([read, [...others.values()]].map(sumOfCounts));
+    const [states = {}, { failed: _dead, ...pending } = {}] = sums;
+    return { type, states, unreadable: Object.values(pending).reduce((sum, jobs) => sum + jobs, 0) };
+  }
+
+  #createWorker<Data extends object>(definition: JobDefinition<Data>, queue: string): Worker<JobPayload> {
     const { redis, settings, log } = this.parts;
     const { name } = definition;
-    const worker = new Worker<JobPayload>(name, (job, token) => this.#run(definition, job, token), {
+    const worker = new Worker<JobPayload>(queue, (job, token) => this.#run(definition, job, token), {
       connection: redis as never,
       prefix: PREFIX,
       autorun: false,
@@ -167,7 +209,7 @@ export class JobRunner {
     const { metrics, settings } = this.parts;
     const { name } = definition;
     const { version = FIRST_VERSION } = job.data;
-    if (!canRead(this.#versionsOf(name), version)) return this.#returnUnreadable(job, token);
+    const data = job.repeatJobKey && definition.every ? definition.every.data : (job.data.data as Data);
     const attempt = job.attemptsMade + 1;
     const isLast = attempt >= (job.opts.attempts ?? 1);
     const log = this.parts.log.child({ queue: name, job: job.id, attempt });
@@ -183,7 +225,7 @@ export class JobRunner {
     };
     try {
       await inSpan(`${name} process`, options, () =>
-        definition.handle(job.data.data as Data, { signal, attempt, isLast, version, log }),
+        definition.handle(data, { signal, attempt, isLast, version, log }),
       );
       done('ok');
     } catch (error) {
@@ -194,23 +236,6 @@ export class JobRunner {
     } finally {
       this.#active -= 1;
     }
-  }
-
-  /** A worker of another revision may read it: the attempt does not count, and the job never fails. */
-  async #returnUnreadable(job: Job<JobPayload>, token: string | undefined): Promise<never> {
-    const { metrics, log } = this.parts;
-    metrics.jobUnreadable(job.queueName);
-    const entry = { queue: job.queueName, job: job.id, version: job.data.version };
-    log.debug(entry, 'returned a job whose payload version this image cannot read');
-    const returns = job.attemptsStarted - job.attemptsMade;
-    if (returns % RETURNS_AT_ONCE === 0) {
-      const delayMs = backoffMs(returns / RETURNS_AT_ONCE - 1, UNREADABLE_DELAY);
-      await job.moveToDelayed(Date.now() + delayMs, token);
-      throw new DelayedError();
-    }
-    await job.moveToWait(token);
-    await sleep(HAND_OVER_MS);
-    throw new WaitingError();
   }
 
   #onFailed(queue: string, job: Job<JobPayload> | undefined, error: Error): void {
@@ -226,4 +251,11 @@ export class JobRunner {
 async function returnAborted(job: Job<JobPayload>, token: string | undefined): Promise<never> {
   await job.moveToWait(token);
   throw new WaitingError();
+}
+
+async function sumOfCounts(queues: readonly Queue<JobPayload>[]): Promise<Record<string, number>> {
+  const counts = await Promise.all(queues.map((queue) => queue.getJobCounts(...COUNTED_STATES)));
+  return Object.fromEntries(
+    COUNTED_STATES.map((state) => [state, counts.reduce((sum, count) => sum + (count[state] ?? 0), 0)]),
+  );
 }

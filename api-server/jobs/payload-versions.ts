@@ -1,8 +1,8 @@
 /**
- * Payload versions of each type of job. During a canary, workers of two images process the same queues: a worker
- * returns a job whose version it cannot read to its queue, and the operator does not deliver an image whose jobs the
- * stable one cannot read. To change a payload, release an image that reads the new version first, and write it in
- * the next release.
+ * Payload versions of each type of job. During a canary, workers of two images process jobs of each other: a worker
+ * takes jobs of the versions that it can read, and the operator does not deliver an image whose jobs the stable one
+ * cannot read. To change a payload, release an image that reads the new version first, and write it in the next
+ * release.
  */
 import type { JobPayloads, PayloadVersions } from '../../contract/image.js';
 
@@ -26,10 +26,10 @@ export const JOB_PAYLOADS: JobPayloads = {
   'grafana-deployment': UNCHANGED,
 };
 
-export function versionsOf(payloads: JobPayloads, queue: string): PayloadVersions {
-  return payloads[queue] ?? UNCHANGED;
+export function versionsOf(payloads: JobPayloads, type: string): PayloadVersions {
+  return payloads[type] ?? UNCHANGED;
 }
 
-export function canRead({ readsFrom, readsTo }: PayloadVersions, version: number): boolean {
-  return readsFrom <= version && version <= readsTo;
+export function readableVersions({ readsFrom, readsTo }: PayloadVersions): number[] {
+  return Array.from({ length: Math.max(0, readsTo - readsFrom + 1) }, (_, index) => readsFrom + index);
 }

@@ -18,11 +18,15 @@ export interface ShutdownParts {
   endless?: Closeable[];
   /** Closed one after the other when no request is in progress. */
   closeables: Closeable[];
+  closeTimeouts?: typeof CLOSE_TIMEOUTS;
   log: Logger;
 }
 
-/** Timeout for closing one resource, in milliseconds. */
-const CLOSE_MS = 5_000;
+/**
+ * Timeouts for closing one resource, and all of them, in milliseconds. With the default `delay` and `timeout` the
+ * process terminates within the grace period of 45 s, even if nothing that it is connected to responds.
+ */
+const CLOSE_TIMEOUTS = { each: 5_000, all: 8_000 };
 
 /**
  * Sets readiness to false, and serves until load balancers have removed the pod. Then it stops
@@ -31,6 +35,7 @@ const CLOSE_MS = 5_000;
  */
 export async function shutDown(parts: ShutdownParts): Promise<void> {
   const { settings, readinessOff, app, endless = [], closeables, log } = parts;
+  const { each, all } = parts.closeTimeouts ?? CLOSE_TIMEOUTS;
   const sockets = trackedSockets(app);
   readinessOff();
   log.info({ delayMs: settings.delay }, 'shutting down, readiness off, still serving');
@@ -41,7 +46,9 @@ export async function shutDown(parts: ShutdownParts): Promise<void> {
     log.warn({ sockets: sockets.size }, 'shutdown timeout exceeded, aborting requests in progress');
     for (const socket of sockets) socket.destroy();
   }
-  for (const closeable of closeables) await closeInTime(closeable, log);
+  const closedBy = performance.now() + all;
+  for (const closeable of closeables)
+    await closeInTime(closeable, log, Math.min(each, closedBy - performance.now()));
   log.info('shut down');
 }
 
@@ -64,14 +71,20 @@ function trackedSockets(app: FastifyInstance): Set<Socket> {
   return socketsOf.get(app) ?? new Set();
 }
 
-async function closeInTime({ name, close }: Closeable, log: Logger): Promise<void> {
+async function closeInTime(
+  { name, close }: Closeable,
+  log: Logger,
+  timeoutMs = CLOSE_TIMEOUTS.each,
+): Promise<void> {
   const closed = Promise.resolve()
     .then(close)
     .then(() => true);
-  const inTime = await Promise.race([closed, sleep(CLOSE_MS, false)]).catch((error: unknown) => {
-    log.warn({ err: error, name }, 'closing failed');
-    return true;
-  });
+  const inTime = await Promise.race([closed, sleep(Math.max(0, timeoutMs), false)]).catch(
+    (error: unknown) => {
+      log.warn({ err: error, name }, 'closing failed');
+      return true;
+    },
+  );
   if (!inTime) log.warn({ name }, 'did not close in time');
 }
 

@@ -1,10 +1,13 @@
 import { EXIT } from '../../contract/image.js';
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
-import { openQueue } from '../jobs/queues.js';
+import type { Settings } from '../config/schema.js';
+import { openQueue, queueNames } from '../jobs/queues.js';
 import { createLogger } from '../observability/logging/logger.js';
 import { createRedis, type RedisClient } from '../redis/redis.js';
 import { QUEUES } from './worker.js';
+
+type WorkerSettings = Settings['worker'];
 
 /** Maximum number of dead letters per queue that a command reads. */
 const MAX = 1_000;
@@ -13,13 +16,11 @@ const MAX = 1_000;
 export async function listDead({ json }: { json?: boolean }): Promise<number> {
   return withRedis(async (redis, settings) => {
     const letters = [];
-    for (const name of QUEUES) {
-      const queue = openQueue(name, redis, settings);
-      for (const { id, failedReason, attemptsMade, finishedOn } of await queue.getFailed(0, MAX - 1)) {
+    for (const type of QUEUES) {
+      for (const { id, failedReason, attemptsMade, finishedOn } of await failedJobs(type, redis, settings)) {
         const at = new Date(finishedOn ?? 0).toISOString();
-        letters.push({ queue: name, id, at, attempts: attemptsMade, reason: failedReason });
+        letters.push({ queue: type, id, at, attempts: attemptsMade, reason: failedReason });
       }
-      await queue.close();
     }
     const lines = letters.map(({ queue, id, at, attempts, reason }) =>
       [at, queue, id, attempts, reason].join('  '),
@@ -37,18 +38,23 @@ export async function retryDead(name: string, ids: string[]): Promise<number> {
     return EXIT.usage;
   }
   return withRedis(async (redis, settings) => {
-    const queue = openQueue(name, redis, settings);
-    const dead = await queue.getFailed(0, MAX - 1);
+    const dead = await failedJobs(name, redis, settings);
     const selected = ids.length === 0 ? dead : dead.filter(({ id }) => ids.includes(String(id)));
     for (const job of selected) await job.retry('failed', { resetAttemptsMade: true });
-    await queue.close();
     process.stdout.write(`retrying ${selected.length}\n`);
     return selected.length < ids.length ? EXIT.failure : EXIT.ok;
   });
 }
 
+/** Of all payload versions. */
+async function failedJobs(type: string, redis: RedisClient, settings: WorkerSettings) {
+  const names = await queueNames(type, redis);
+  const jobs = await Promise.all(names.map((name) => openQueue(name, redis, settings).getFailed(0, MAX - 1)));
+  return jobs.flat();
+}
+
 async function withRedis(
-  work: (redis: RedisClient, settings: Awaited<ReturnType<typeof loadSettings>>['worker']) => Promise<number>,
+  work: (redis: RedisClient, settings: WorkerSettings) => Promise<number>,
 ): Promise<number> {
   const settings = await loadSettings();
   const redis = createRedis(settings, createLogger('warn', 'stderr'), 'waiting');

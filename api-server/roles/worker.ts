@@ -69,11 +69,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     metrics: jobMetrics(metrics.registry),
     log,
   });
-  addQueueGauges(
-    metrics.registry,
-    () => jobs.queues,
-    () => redisState(redis) === 'ready',
-  );
+  addQueueGauges(metrics.registry, () => (redisState(redis) === 'ready' ? jobs.counts() : undefined));
   const { timeout: timeoutMs, allow_private: allowPrivate } = settings.webhooks;
   const sender = new WebhookSender({ timeoutMs, allowPrivate });
   addJobs(jobs, database, settings, sender, log);

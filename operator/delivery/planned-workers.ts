@@ -1,12 +1,12 @@
 /**
  * Workers of each revision. They have no router: workers compete for jobs, so a revision gets the share of the jobs
- * that it has of the workers. The share follows the weight, and the number of workers is retained: on the way up,
- * workers of the new revision are ready before stable ones are removed; on the way down they are removed at once.
+ * that it has of the workers. The share follows the weight. Whatever changes, workers stop only when others are ready
+ * in their place: the number of ready workers does not fall below the desired number of both revisions together.
  */
 import type { DeliveryContext } from './context.js';
 import type { RevisionView } from './observation.js';
 import { withPods } from './planned-replicas.js';
-import { isMigrated, viewOf } from './revision-view.js';
+import { isMigrated } from './revision-view.js';
 import { isStartable } from './startable.js';
 
 /** Workers per revision. */
@@ -20,41 +20,101 @@ export interface ServedTraffic {
   replicas: Record<string, number>;
 }
 
-/**
- * The planned workers; empty if the worker stays on the stable revision until the promotion. A revision that is
- * aborted has none: its jobs return to the queue. The revision before the stable one retains one worker as long as its
- * other pods, so that an undo has a worker at once.
- */
+/** The planned workers; empty if the worker stays on the stable revision until the promotion. */
 export function planWorkers(context: DeliveryContext, traffic: ServedTraffic): Workers {
-  const { spec, stable, canary, position, revisions } = context;
+  const { spec, stable, canary } = context;
   const full = spec.workers?.replicas ?? 0;
   if (!stable || full === 0) return {};
-  const { previous } = position;
-  const isRetained =
-    previous !== undefined &&
-    ![stable.name, canary?.name, position.failed?.revision].includes(previous) &&
-    (traffic.replicas[previous] ?? 0) > 0 &&
-    workersOf(viewOf(revisions, previous)).replicas > 0;
-  return {
-    ...workersInDelivery(context, stable, full, traffic.effectiveWeight),
-    ...(isRetained ? { [previous]: 1 } : {}),
-  };
+  if (!canary) {
+    const planned = { [stable.name]: full };
+    return { ...planned, ...outgoingWorkers(context, full, planned, traffic) };
+  }
+  const share = canaryShare(context, canary, full, traffic.effectiveWeight);
+  const pair: Pair = { context, stable, canary, full, share };
+  const old = stableWorkers(pair);
+  const fresh = canaryWorkers(pair, old);
+  const outgoing = outgoingWorkers(context, full, { [stable.name]: old, [canary.name]: fresh }, traffic);
+  const room = mostWorkers(full) - old - Object.values(outgoing).reduce((sum, count) => sum + count, 0);
+  // Workers that run already are part of the budget.
+  const started = Math.max(Math.min(fresh, room), Math.min(fresh, workersOf(canary).replicas));
+  return { ...outgoing, ...withPods(stable.name, old), ...withPods(canary.name, started) };
 }
 
-function workersInDelivery(
+/** The two revisions of a delivery. */
+interface Pair {
+  context: DeliveryContext;
+  stable: RevisionView;
+  canary: RevisionView;
+  /** Desired workers of both revisions together. */
+  full: number;
+  /** Workers of the new revision by its weight. */
+  share: number;
+}
+
+/** Workers of all revisions together, for which the connection budget has room. */
+function mostWorkers(full: number): number {
+  return 2 * full + 1;
+}
+
+function canaryShare(
   context: DeliveryContext,
-  stable: RevisionView,
+  canary: RevisionView,
   full: number,
   effectiveWeight: number,
+): number {
+  const { position, spec } = context;
+  const desired = workerShare(full, position.weight ?? 0, spec.workers?.minWeight);
+  return mayRun(context, canary, effectiveWeight) ? desired : 0;
+}
+
+/** They make room for ready workers of the new revision: in a delivery all but one, in an undo all of them. */
+function stableWorkers({ context: { position }, stable, canary, full, share }: Pair): number {
+  const ready = Math.min(share, workersOf(canary).ready);
+  if (!position.undo) return Math.max(1, full - ready);
+  const least = ready === 0 ? 1 : 0;
+  return Math.max(least, Math.min(full - ready, workersOf(stable).replicas));
+}
+
+/** With a lower weight, the workers above the share remain until stable ones are ready. */
+function canaryWorkers({ stable, canary, full, share }: Pair, stableCount: number): number {
+  const missing = full - Math.min(stableCount, workersOf(stable).ready);
+  return isMigrated(canary) ? Math.max(share, Math.min(readyOf(canary), missing)) : share;
+}
+
+/**
+ * Workers of revisions that are no longer delivered, for example after an abort: as many as the others lack. The
+ * revision before the stable one retains one as long as its other pods, so that an undo has a worker at once.
+ */
+function outgoingWorkers(
+  { position, revisions, stable, canary }: DeliveryContext,
+  full: number,
+  planned: Workers,
+  { replicas }: ServedTraffic,
 ): Workers {
-  const { canary, position, spec } = context;
-  if (!canary) return { [stable.name]: full };
-  const { weight = 0, undo } = position;
-  const desired = workerShare(full, weight, spec.workers?.minWeight);
-  const planned = mayRun(context, canary, effectiveWeight) ? desired : 0;
-  const ready = Math.min(planned, workersOf(canary).ready);
-  const left = undo ? leftToUndone(ready, stable, full) : Math.max(1, full - ready);
-  return { ...withPods(stable.name, left), ...withPods(canary.name, planned) };
+  const { previous, failed } = position;
+  const ready = [stable, canary].map((view) =>
+    view ? Math.min(planned[view.name] ?? 0, workersOf(view).ready) : 0,
+  );
+  let missing = Math.max(0, full - ready.reduce((total, one) => total + one, 0));
+  const outgoing: Workers = {};
+  for (const view of revisions) {
+    const { name } = view;
+    if (name === stable?.name || name === canary?.name) continue;
+    const hasPods = (replicas[name] ?? 0) > 0;
+    // What an analysis rejected must not process jobs for longer than its pods could serve.
+    const isRejected = failed?.revision === name && failed.reason === 'AnalysisFailed' && !hasPods;
+    const isRetained = name === previous && name !== failed?.revision && hasPods;
+    const least = isRetained && workersOf(view).replicas > 0 ? 1 : 0;
+    const count = isRejected ? 0 : Math.min(readyOf(view), missing);
+    missing -= count;
+    Object.assign(outgoing, withPods(name, Math.max(least, count)));
+  }
+  return outgoing;
+}
+
+function readyOf(view: RevisionView): number {
+  const { replicas, ready } = workersOf(view);
+  return Math.min(replicas, ready);
 }
 
 /**
@@ -77,11 +137,6 @@ function mayRun(context: DeliveryContext, canary: RevisionView, effectiveWeight:
   if (workersOf(canary).replicas > 0) return true;
   const isServing = effectiveWeight > 0 || spec.replicas === 0;
   return isStartable(context) && !spec.paused && isServing;
-}
-
-/** In an undo, the workers of the undone revision stop as soon as one of the earlier revision is ready. */
-function leftToUndone(ready: number, undone: RevisionView, full: number): number {
-  return ready > 0 ? 0 : Math.max(1, Math.min(full, workersOf(undone).replicas));
 }
 
 /** What the promotion waits for: the old revision's workers stop after it. Undefined if all are ready. */

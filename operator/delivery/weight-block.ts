@@ -13,7 +13,7 @@ export interface WeightBlock {
 const SCHEMA_APPROVAL =
   'approval of its schema, which clients use: kubectl pcf schema approve --reason "..."';
 const READABLE_JOBS =
-  'an image whose jobs both revisions can process, or components.worker.canary to be disabled';
+  'the release of an image whose jobs both revisions can process, or components.worker.canary to be disabled';
 
 /** Undefined if no check holds the weight. */
 export function weightBlock(context: DeliveryContext): WeightBlock | undefined {

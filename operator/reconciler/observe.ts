@@ -6,7 +6,8 @@ import { latestContract } from '../delivery/recorded-position.js';
 import type { LiveReports } from '../migrations/job-view.js';
 import { runsOf } from '../migrations/live-reports.js';
 import { type MigrationView, migrationView } from '../migrations/migration-view.js';
-import { EXTRA_COMPONENTS, isWorkerDelivered } from '../resources/components.js';
+import { isWorkerDelivered } from '../resources/component-autoscaler.js';
+import { EXTRA_COMPONENTS } from '../resources/components.js';
 import {
   BACKUP_KINDS,
   BackendTlsPolicyKind,

@@ -5,8 +5,7 @@ import { APPROVAL_FIELD_MANAGER, FIELD_MANAGER, GROUP, type PcfApi } from '../ap
 import { schemaCheckOf } from '../api/v1alpha1/spec/schema-check.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { DeliverySpec, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
-import { podRange } from '../resources/component-autoscaler.js';
-import { isWorkerDelivered } from '../resources/components.js';
+import { isWorkerDelivered, podRange } from '../resources/component-autoscaler.js';
 import { lastOtherManager } from '../runtime/managed-fields.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import { stickyCookie } from '../traffic/sticky-rules.js';

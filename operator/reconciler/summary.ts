@@ -320,7 +320,7 @@ function jobsIncompatible({ plan, since }: SummaryInput): Summary | undefined {
   return {
     phase: 'Canary',
     reason: 'JobsIncompatible',
-    message: `the weight of ${position.update} stays at 0${since('JobsIncompatible')}: ${message}; deliver an image that reads both versions first, or disable components.worker.canary`,
+    message: `the weight of ${position.update} stays at 0${since('JobsIncompatible')}: ${message}; first release an image whose jobs both revisions can process, or disable components.worker.canary: the workers then switch at the promotion`,
     verdict: 'InProgress',
   };
 }

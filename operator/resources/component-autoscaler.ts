@@ -17,6 +17,11 @@ export function podRange({ replicas = 1, autoscaling }: Partial<ComponentSpec> =
   return { min: autoscaling.minReplicas ?? 1, max: autoscaling.maxReplicas };
 }
 
+/** Whether each revision has workers of its own. An autoscaler, which a stored object may have too, has precedence. */
+export function isWorkerDelivered({ components: { worker } = {} }: Pick<PcfApiSpec, 'components'>): boolean {
+  return worker?.enabled === true && worker.canary?.enabled === true && !worker.autoscaling;
+}
+
 /**
  * `spec.replicas` of the Deployment; undefined once the autoscaler has set it. Until then the operator must
  * retain it: the API server resets a field without an owner to its default, and pods would stop.

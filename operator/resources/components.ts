@@ -6,10 +6,9 @@
 import { ROLES } from '../../contract/image.js';
 import { givenResources } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { withPlainProbes } from './backend-tls.js';
-import { componentAutoscaler, desiredReplicas, podRange } from './component-autoscaler.js';
+import { componentAutoscaler, desiredReplicas, isWorkerDelivered, podRange } from './component-autoscaler.js';
 import { COMPONENT_SURGE } from './connection-budget.js';
 import { DeploymentKind } from './kinds.js';
 import { LABELS, owned } from './metadata.js';
@@ -42,11 +41,6 @@ export function components(
     ...autoscaler(api, component),
     ...(SERVING.includes(component) ? serving(api, component) : []),
   ]);
-}
-
-/** Whether each revision has workers of its own. An autoscaler, which a stored object may have too, has precedence. */
-export function isWorkerDelivered({ components: { worker } = {} }: Pick<PcfApiSpec, 'components'>): boolean {
-  return worker?.enabled === true && worker.canary?.enabled === true && !worker.autoscaling;
 }
 
 /** Selects the pods of a component. */

@@ -4,7 +4,7 @@
  */
 import { fullReplicas, horizontalScaling } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { type ComponentSpec, podRange } from './component-autoscaler.js';
+import { type ComponentSpec, isWorkerDelivered, podRange } from './component-autoscaler.js';
 
 /** Connections of a migration Job: one for statements, one for the advisory lock. */
 const FOR_MIGRATIONS = 2;
@@ -12,10 +12,10 @@ const FOR_MIGRATIONS = 2;
 export const COMPONENT_SURGE = 1;
 
 /** Both revisions have all workers while the second one is promoted at once. */
-function mostOfComponent(component: Partial<ComponentSpec> | undefined): number {
+function mostOfComponent(component: Partial<ComponentSpec> | undefined, revisions: 1 | 2): number {
   const { max } = podRange(component);
   if (!component?.enabled || max === 0) return 0;
-  return (component.canary?.enabled ? 2 : 1) * max + COMPONENT_SURGE;
+  return revisions * max + COMPONENT_SURGE;
 }
 /** A pod needs one connection for statements, and one to monitor the database. */
 export const LEAST_PER_POD = 2;
@@ -25,8 +25,8 @@ export function mostPods(api: PcfApi, scaledApi = api): number {
   const maxima = [api, scaledApi].map((one) => horizontalScaling(one)?.maxReplicas ?? 0);
   const full = Math.max(fullReplicas(api.spec), ...maxima);
   const { worker, auth } = api.spec.components ?? {};
-  const others = [worker, auth].map(mostOfComponent);
-  return others.reduce((sum, replicas) => sum + replicas, 2 * full);
+  const workers = mostOfComponent(worker, isWorkerDelivered(api.spec) ? 2 : 1);
+  return 2 * full + workers + mostOfComponent(auth, 1);
 }
 
 /**

@@ -4,8 +4,8 @@
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import { podRange } from './component-autoscaler.js';
-import { componentDeployment, componentName, componentSelector, isWorkerDelivered } from './components.js';
+import { isWorkerDelivered, podRange } from './component-autoscaler.js';
+import { componentDeployment, componentName, componentSelector } from './components.js';
 import { LABELS } from './metadata.js';
 import type { Revision } from './revision.js';
 

@@ -1,6 +1,6 @@
 /**
  * Scenario "delivery": strategies under load: steps with holds and analysis, an undo, two versions that fail
- * the analysis, an edit during a step, freezes, sticky users, an abort, blue-green.
+ * the analysis, an edit during a step, freezes, sticky users, an abort, blue-green, a worker that fails its jobs.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sandbox } from '../sandbox.js';
@@ -8,12 +8,13 @@ import { faultCount } from './load.js';
 import { printMeasurements } from './print-measurements.js';
 import { type DeliveryFigures, figuresOf, Reporting } from './reporting.js';
 import { imageOf, NAME, NAMESPACE } from './scenario.js';
-import { WindowChapters } from './window-chapters.js';
+import { WorkerChapter } from './worker-chapter.js';
 
 const OLD = '1.0.0';
 const NEW = '1.1.0';
 const ERRONEOUS = '1.3.0';
 const SLOW = '1.4.0';
+const FAILING_JOBS = '1.5.0';
 
 /**
  * Short intervals, real metrics. The latency is compared with the stable revision, so that the speed of the
@@ -34,7 +35,7 @@ const sequentialBy = (url: string) => ({
   metrics: [{ name: 'success-rate', successRate: { perOperation: true }, interval: '2s', sequential: {} }],
 });
 
-export class DeliveryStory extends WindowChapters {
+export class DeliveryStory extends WorkerChapter {
   constructor(sandbox: Sandbox, print: (line: string) => void) {
     super(sandbox, print, { faulty: [ERRONEOUS, SLOW] });
     printMeasurements(this.watch, (line) => this.line(line));
@@ -73,6 +74,7 @@ export class DeliveryStory extends WindowChapters {
     await this.stickyUsers(NEW);
     await this.abort();
     await this.blueGreen();
+    await this.failJobs(FAILING_JOBS);
     await this.compareRecordedDeliveries(reporting);
   }
 

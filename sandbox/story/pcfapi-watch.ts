@@ -43,7 +43,7 @@ export interface PcfApiView extends KubeObject {
       replicas: number;
       readyReplicas: number;
       weight: number;
-      workers?: { share: number };
+      workers?: { readyReplicas: number; share: number };
     }[];
     history?: { revision: string; outcome: string; reason?: string; by?: string; firstTrafficAt?: string }[];
     failed?: { revision: string; reason: string; message: string; at: string };

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
+import { parse } from 'yaml';
 import type { Sandbox } from '../sandbox.js';
 import { sandboxToken } from '../tokens.js';
 import { count, faultCount, Load, type LoadOptions, type Sample, shares } from './load.js';
@@ -43,6 +44,11 @@ export abstract class Scenario {
   /** Steps after the sample is applied and Ready. */
   protected abstract chapters(): Promise<void>;
 
+  /** Fields in addition to those of the sample. */
+  protected sampleSpec(): object {
+    return {};
+  }
+
   /** Runs the scenario. Resolves with the problems; empty on success. */
   async run(): Promise<string[]> {
     await this.watch.start();
@@ -64,7 +70,8 @@ export abstract class Scenario {
   private async apply(): Promise<void> {
     this.chapter('apply deploy/samples/pcfapi.yaml');
     const startedAt = performance.now();
-    await this.sandbox.parts.kubectl.apply(readFileSync('deploy/samples/pcfapi.yaml', 'utf8'));
+    const sample = parse(readFileSync('deploy/samples/pcfapi.yaml', 'utf8')) as { spec: object };
+    await this.sandbox.parts.kubectl.apply([{ ...sample, spec: { ...sample.spec, ...this.sampleSpec() } }]);
     await this.watch.until('Ready', (api) => api?.status?.phase === 'Ready');
     this.printDuration('Ready: migrations, 3 pods, route', performance.now() - startedAt);
   }

@@ -16,7 +16,7 @@ import {
 } from '../../../api-server/modules/deployments/recent-changes.js';
 import { createRedis, type RedisClient } from '../../../api-server/redis/redis.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
-import { sharedPostgres } from '../../support/servers/postgres.js';
+import { freePort, sharedPostgres } from '../../support/servers/postgres.js';
 import { startRedis, type TestRedis } from '../../support/servers/redis.js';
 import { ApiProcess, runRole } from './api-process.js';
 import { openDatabase } from './database-under-test.js';
@@ -192,20 +192,60 @@ describe('api-server jobs', () => {
     client.disconnect();
   });
 
-  it('the worker terminates within seconds after SIGTERM without Redis', async () => {
-    const lost = (await startRedis())!;
-    const env = { PCF_API__DATABASE__URL: await migratedDatabase(), PCF_API__REDIS__URL: lost.url };
-    const worker = await ApiProcess.start(env, undefined, 'worker');
+  it('leaves no queue open and aborts its jobs if a step of the shutdown fails', async () => {
+    const log = pino({ level: 'silent' });
+    log.warn = () => {
+      throw new Error('no space left on device');
+    };
+    const client = createRedis(settings, pino({ level: 'silent' }), 'waiting')!;
+    const metrics = jobMetrics(new Registry());
+    const runner = new JobRunner({ redis: client, settings: settings.worker, metrics, log });
+    let signal: AbortSignal | undefined;
+    runner.add({
+      name: 'stuck',
+      handle: async (_data, context) => {
+        signal = context.signal;
+        await sleep(60_000, undefined, { signal });
+      },
+    });
+    runner.start();
+    await runner.enqueue('stuck', {});
+    await eventually('the job is running', () => signal !== undefined);
+    await assert.rejects(runner.close(100), /no space left/);
+    assert.deepEqual(
+      [signal?.aborted, runner.queues.map(({ closing }) => closing !== undefined)],
+      [true, [true]],
+    );
+    client.disconnect();
+  });
+
+  it('the worker terminates within seconds after SIGTERM if Redis terminated, does not respond, or was never reached', async () => {
+    const [database, dead, hanging] = await Promise.all([migratedDatabase(), startRedis(), startRedis()]);
+    const nowhere = `127.0.0.1:${await freePort()}`;
+    const start = (url: string, redisUrl: string) =>
+      ApiProcess.start({ PCF_API__DATABASE__URL: url, PCF_API__REDIS__URL: redisUrl }, undefined, 'worker');
+    const workers = await Promise.all([
+      start(database, dead!.url),
+      start(database, hanging!.url),
+      start(`postgresql://${nowhere}/none`, `redis://${nowhere}`),
+    ]);
     try {
-      await worker.waitForReady();
-      await lost.stop();
+      await Promise.all(workers.slice(0, 2).map((worker) => worker.waitForReady()));
+      await dead!.stop();
+      hanging!.pause();
       const startedAt = performance.now();
-      worker.signal('SIGTERM');
-      const { code } = await worker.ended;
-      assert.equal(code, 0);
-      assert.ok(performance.now() - startedAt < 15_000);
+      const ended = workers.map(async (worker) => {
+        worker.signal('SIGTERM');
+        const { code } = await worker.ended;
+        return { code, tookMs: performance.now() - startedAt };
+      });
+      for (const { code, tookMs } of await Promise.all(ended)) {
+        assert.equal(code, 0);
+        assert.ok(tookMs < 15_000, `${tookMs} ms`);
+      }
     } finally {
-      await worker.kill();
+      await Promise.all(workers.map((worker) => worker.kill()));
+      await Promise.all([dead!.stop(), hanging!.stop()]);
     }
   });
 

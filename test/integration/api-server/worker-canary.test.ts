@@ -6,7 +6,7 @@ import { Registry } from 'prom-client';
 import { loadSettings } from '../../../api-server/config/load.js';
 import type { Settings } from '../../../api-server/config/schema.js';
 import type { JobDefinition } from '../../../api-server/jobs/job.js';
-import { jobMetrics } from '../../../api-server/jobs/job-metrics.js';
+import { addQueueGauges, jobMetrics } from '../../../api-server/jobs/job-metrics.js';
 import { JobRunner } from '../../../api-server/jobs/job-runner.js';
 import { createRedis, type RedisClient } from '../../../api-server/redis/redis.js';
 import type { JobPayloads } from '../../../contract/image.js';
@@ -30,6 +30,7 @@ describe('workers of two revisions with the same queue', () => {
     const worker = { ...settings.worker, concurrency: 2, retry_initial: 20 };
     const metrics = jobMetrics(registry);
     const runner = new JobRunner({ redis: client, settings: worker, metrics, log, payloads });
+    addQueueGauges(registry, () => runner.counts());
     runner.add({ name, handle });
     runner.start();
     opened.push({ runner, client });
@@ -130,34 +131,73 @@ describe('workers of two revisions with the same queue', () => {
     assert.doesNotMatch(await canary.registry.metrics(), /outcome="error"/);
   });
 
-  it('a job with a version that one image cannot read is returned until the other one takes it, and never fails', async () => {
-    const name = 'versions';
-    const payloads = (writes: number, readsFrom: number, readsTo: number): JobPayloads => ({
+  describe('with different payload versions', () => {
+    const payloads = (name: string, writes: number, readsFrom: number, readsTo: number): JobPayloads => ({
       [name]: { writes, readsFrom, readsTo },
     });
-    const versions: (number | undefined)[] = [];
-    const old = startWorker(name, async ({ n }) => record(n, 'old'), payloads(1, 1, 1));
-    await old.runner.enqueue(name, { n: 0 });
-    await eventually('the old image has processed its job', async () => (await total()) === 1);
+    /** A runner that queues jobs of another image, and processes none of them. */
+    const startProducer = (name: string, of: JobPayloads) => {
+      const { runner } = startWorker('other', async () => undefined, of);
+      runner.add({ name, handle: async () => undefined });
+      return runner;
+    };
+    const unreadableOf = async ({ registry }: { registry: Registry }, name: string) => {
+      const [, value] =
+        new RegExp(`jobs_unreadable\\{queue="${name}"\\} (\\d+)`).exec(await registry.metrics()) ?? [];
+      return Number(value);
+    };
 
-    const producer = startWorker('other', async () => undefined, payloads(2, 2, 2));
-    producer.runner.add({ name, handle: async () => undefined });
-    await producer.runner.enqueue(name, { n: 1 }, { id: 'second' });
-    const unreadable = async () =>
-      (await old.registry.metrics()).includes(`unreadable_total{queue="${name}"} `);
-    await eventually('the old image has returned the job', unreadable);
-    await eventually('it is delayed', async () => (await old.queue.getDelayedCount()) === 1);
+    it('a worker takes none of 1,000 jobs that it cannot read, in front of 100 that it can', async () => {
+      const name = 'versions';
+      const fresh = startProducer(name, payloads(name, 2, 2, 2));
+      const old = startWorker(name, async ({ n }) => record(n, 'old'), payloads(name, 1, 1, 1));
+      await Promise.all(
+        Array.from({ length: 1_000 }, (_, n) => fresh.enqueue(name, { n: 1_000 + n }, { id: `v2-${n}` })),
+      );
+      await Promise.all(Array.from({ length: 100 }, (_, n) => old.runner.enqueue(name, { n })));
+      await eventually('the readable jobs have had their effect', async () => (await total()) === 100);
+      const [queue] = fresh.queues.filter((one) => one.name.startsWith(name));
+      const jobs = await Promise.all(Array.from({ length: 1_000 }, (_, n) => queue!.getJob(`v2-${n}`)));
+      const taken = jobs.filter((job) => job?.attemptsStarted !== 0);
+      assert.equal(taken.length, 0, 'jobs that the worker cannot read were taken from their queue');
+      assert.equal(await unreadableOf(old, name), 1_000);
 
-    startWorker(
-      name,
-      async ({ n }, { version }) => {
-        versions.push(version);
-        await record(n, 'fresh');
-      },
-      payloads(2, 1, 2),
-    );
-    await eventually('the new image has processed it', async () => (await total()) === 2);
-    const job = await old.queue.getJob('second');
-    assert.deepEqual([versions, job?.attemptsMade, await old.queue.getFailedCount()], [[2], 1, 0]);
+      const versions = new Set<number | undefined>();
+      const reader = startWorker(
+        name,
+        async ({ n }, { version }) => {
+          versions.add(version);
+          await record(n, 'fresh');
+        },
+        payloads(name, 2, 1, 2),
+      );
+      await eventually('the new image has processed them', async () => (await total()) === 1_100);
+      assert.deepEqual([await effects(), [...versions]], [{ old: 100, fresh: 1_000 }, [2]]);
+      assert.deepEqual([await unreadableOf(old, name), await unreadableOf(reader, name)], [0, 0]);
+      const counts = await Promise.all(
+        reader.runner.queues.map((one) => one.getJobCounts('failed', 'waiting')),
+      );
+      for (const { failed, waiting } of counts) assert.deepEqual([failed, waiting], [0, 0]);
+    });
+
+    it('a schedule runs with the data of the image whose worker takes it, and only once', async () => {
+      const name = 'ticks';
+      const runs: string[] = [];
+      const add = (revision: string, of: JobPayloads) => {
+        const { runner } = startWorker('other', async () => undefined, of);
+        const every = { ms: 200, data: { revision } };
+        const handle = async (data: { revision: string }) => void runs.push(`${revision} ${data.revision}`);
+        runner.add({ name, every, handle });
+        runner.start();
+        return runner;
+      };
+      const fresh = add('fresh', payloads(name, 2, 2, 2));
+      await eventually('the new image has run it', () => runs.includes('fresh fresh'));
+      await fresh.close(1_000);
+      const old = add('old', payloads(name, 1, 1, 1));
+      await eventually('the old image has run it', () => runs.includes('old old'));
+      assert.deepEqual([...new Set(runs)], ['fresh fresh', 'old old']);
+      assert.equal(await old.queues.find((one) => one.name === name)!.getJobSchedulersCount(), 1);
+    });
   });
 });

@@ -62,8 +62,15 @@ describe('a canary of the worker on a real control plane', () => {
     await eventually('the status has their shares', sharesAre({ [old]: 50, [fresh]: 50 }));
     assert.match(await sandbox.kubectlPcf(['status', 'api', '-n', namespace]), /1\/1 \(50 %\)/);
 
+    let fewest = Number.POSITIVE_INFINITY;
+    const awaitDeployed = (what: string, expected: Record<string, number>) =>
+      eventually(what, async () => {
+        fewest = Math.min(fewest, (await readyPods()).length);
+        return areDeployed(expected)();
+      });
     await sandbox.kubectlPcf(['abort', 'api', '-n', namespace]);
-    await eventually('the aborted revision has no worker', areDeployed({ [`${old}-worker`]: 2 }));
+    await awaitDeployed('the aborted revision has no worker', { [`${old}-worker`]: 2 });
+    assert.equal(fewest, 2, 'fewer workers were ready during the abort');
 
     await sandbox.kubectlPcf(['retry', 'api', '-n', namespace]);
     await eventually(
@@ -74,7 +81,8 @@ describe('a canary of the worker on a real control plane', () => {
     const before = (await readyPods()).find(({ metadata }) => metadata.labels?.[LABELS.revision] === fresh);
     await api.patch({ canaryWeight: 100 });
     await api.watch.until('promoted', (view) => view?.status?.stableRevision === fresh, 60_000);
-    await eventually('the old workers are removed', areDeployed({ [`${fresh}-worker`]: 2 }));
+    await awaitDeployed('the old workers are removed', { [`${fresh}-worker`]: 2 });
+    assert.equal(fewest, 2, 'fewer workers were ready during the promotion');
     const after = (await readyPods()).map(({ metadata }) => metadata.uid);
     assert.ok(after.includes(before!.metadata.uid), 'the promotion replaced a worker');
 
@@ -84,7 +92,7 @@ describe('a canary of the worker on a real control plane', () => {
     assert.match(
       api.message(),
       new RegExp(
-        `^the weight of ${latest} stays at 0 since .*: ${fresh} cannot read version 2 of webhook-delivery jobs, which ${latest} queues; and 1 more; `,
+        `^the weight of ${latest} stays at 0 since .*: ${fresh} cannot read version 2 of webhook-delivery jobs, which ${latest} queues; and 1 more; first release an image whose jobs both revisions can process, or disable `,
       ),
     );
     assert.deepEqual(await deployments(), [[`${fresh}-worker`, 2]]);

@@ -49,6 +49,32 @@ describe('api-server shutdown', () => {
     assert.deepEqual(events, ['readiness off', 'subscriptions closed', 'answered', 'one', 'two']);
   });
 
+  it('is bounded as a whole, however many components do not close, and closes the others', async () => {
+    const app = fastify();
+    trackSockets(app);
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const closed: string[] = [];
+    const hangs = (name: string) => ({
+      name,
+      close: () => {
+        closed.push(name);
+        return new Promise(() => undefined);
+      },
+    });
+    const startedAt = performance.now();
+    await shutDown({
+      settings: { delay: 0, timeout: 5_000 },
+      readinessOff: () => undefined,
+      app,
+      closeables: [...['a', 'b', 'c', 'd'].map(hangs), { name: 'e', close: () => void closed.push('e') }],
+      closeTimeouts: { each: 500, all: 600 },
+      log,
+    });
+    const tookMs = performance.now() - startedAt;
+    assert.deepEqual(closed, ['a', 'b', 'c', 'd', 'e']);
+    assert.ok(tookMs < 1_900, `${tookMs} ms: each of four has waited 500 ms`);
+  });
+
   it('serves a request that arrives when the server starts to close', async () => {
     const settings = await loadSettings({ PCF_API__DATABASE__URL: 'postgresql://localhost/none' });
     const app = createHttpServer(settings, log);

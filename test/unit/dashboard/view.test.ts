@@ -40,6 +40,27 @@ describe('dashboard view', () => {
     );
   });
 
+  it('detail returns the workers of each revision with their share of the jobs', () => {
+    const revisions = [
+      { name: 'api-old', number: 1, image: 'i:1', replicas: 3, readyReplicas: 3, weight: 80 },
+      { name: 'api-new', number: 2, image: 'i:2', replicas: 1, readyReplicas: 1, weight: 20 },
+    ].map((revision) => ({ ...revision, workers: { replicas: 1, readyReplicas: 1, share: 50 } }));
+    const labels = { 'app.kubernetes.io/component': 'worker', 'pcf.dev/revision': 'api-new' };
+    const api = { ...pcfApi(), status: { revisions, stableRevision: 'api-old', updateRevision: 'api-new' } };
+    const result = detail({ api, pods: [pod('w', { metadata: { labels } })], events: [], weights: [] });
+    assert.deepEqual(
+      result.revisions.map(({ role, workers, pods }) => [role, workers?.share, pods.length]),
+      [
+        ['stable', 50, 0],
+        ['canary', 50, 0],
+      ],
+    );
+    assert.deepEqual(
+      result.otherPods.map(({ name, component }) => [name, component]),
+      [['w', 'worker']],
+    );
+  });
+
   it('detail returns the steps with their state', () => {
     const steps = [5, 50, 80].map((weight) => ({ weight, hold: '2m', pause: false }));
     const api = pcfApi({ strategy: { type: 'Canary', canary: { steps, scaleDownDelay: '30s' } } });

@@ -304,6 +304,10 @@ const readyPods = ({ revisions }: ModelCluster) =>
 const viewOf = ({ observation }: Moment, revision: string | undefined) =>
   observation.revisions.find((view) => view.name === revision);
 const isReady = (moment: Moment, revision: string | undefined) => (viewOf(moment, revision)?.ready ?? 0) > 0;
+const readyWorkers = (moment: Moment, revision: string | undefined) => {
+  const { replicas = 0, ready = 0 } = viewOf(moment, revision)?.workers ?? {};
+  return Math.min(replicas, ready);
+};
 const shares = (route: RouteView | undefined) =>
   Object.entries(route?.weights ?? {}).filter(([, share]) => share > 0);
 
@@ -382,17 +386,16 @@ const invariants: Record<string, (moment: Moment) => void> = {
     const { workers = {}, position, replicas } = moment.plan;
     for (const [revision, desired] of Object.entries(workers)) {
       if (desired === 0 || revision === position.stable) continue;
-      // The revision before the stable one retains one as long as its pods.
-      if (revision !== position.update) {
-        assert.deepEqual([revision, desired, replicas[revision]! > 0], [position.previous, 1, true]);
-        continue;
-      }
-      assert.equal(viewOf(moment, revision)?.migration, 'Succeeded', revision);
-      if (!position.undo) assert.ok(position.weight! > 0, `${revision} has weight 0`);
+      if (revision === position.update)
+        assert.equal(viewOf(moment, revision)?.migration, 'Succeeded', revision);
+      if (revision === position.update && (position.undo || position.weight! > 0)) continue;
+      // The revision before the stable one retains one as long as its pods. All others replace what is not ready yet.
+      const isRetained = revision === position.previous && desired === 1 && replicas[revision]! > 0;
+      if (!isRetained) assert.ok(desired <= readyWorkers(moment, revision), `${revision} gets a worker`);
     }
   },
 
-  'the workers of both revisions are as many as one needs, one more, or as many again until they are ready'(
+  'the workers of all revisions are as many as one needs, one more, or as many again until they are ready'(
     moment,
   ) {
     if (isRecovering(moment)) return;
@@ -402,9 +405,30 @@ const invariants: Record<string, (moment: Moment) => void> = {
     const [old = 0, added = 0] = [workers[stable ?? ''], workers[update ?? '']];
     if (full === 0 || !stable) return assert.deepEqual(workers, {});
     assert.ok(old + added > 0, 'no worker');
-    assert.ok(old <= full && added <= full);
-    const ready = Math.min(added, viewOf(moment, update)?.workers?.ready ?? 0);
-    if (!undo) assert.equal(old, Math.max(1, full - ready));
+    assert.ok(old <= full);
+    if (!undo) assert.ok(old >= Math.max(1, full - readyWorkers(moment, update)));
+    const total = Object.values(workers).reduce((sum, replicas) => sum + replicas, 0);
+    assert.ok(
+      total <= 2 * full + 1,
+      `${total} workers of ${full}: the connection budget has twice as many, and one`,
+    );
+  },
+
+  'the number of ready workers does not fall below spec.components.worker.replicas'(moment) {
+    if (isRecovering(moment)) return;
+    const { workers = {}, position } = moment.plan;
+    const full = moment.settings.workers?.replicas ?? 0;
+    if (!position.stable) return;
+    let [before, after] = [0, 0];
+    for (const { name, migration } of moment.observation.revisions) {
+      const isRejected = position.failed?.revision === name && position.failed.reason === 'AnalysisFailed';
+      const isRerun = position.update === name && migration !== 'Succeeded';
+      if (isRejected || isRerun) continue;
+      const ready = readyWorkers(moment, name);
+      before += ready;
+      after += Math.min(ready, workers[name] ?? 0);
+    }
+    assert.ok(after >= Math.min(before, full), `${after} of ${before} ready workers remain, of ${full}`);
   },
 
   'a revision has no weight before its expand and backfill succeeded'({ plan: { route }, cluster }) {

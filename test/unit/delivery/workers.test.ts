@@ -87,20 +87,67 @@ describe('workers in a delivery', () => {
     }
   });
 
-  it('of the new revision stop without waiting for stable ones when the weight is lowered', () => {
-    const observation = canaryAt(75, { old: workers(1), fresh: workers(3) });
-    assert.deepEqual(planned(observation, spec(25)), { old: 3, new: 1 });
-    assert.deepEqual(planned(observation, spec(0)), { old: 4 });
+  it('of the new revision stop one by one as stable ones are ready, when the weight is lowered', () => {
+    const at = (old: Workers, fresh: Workers, weight: number) =>
+      planned(canaryAt(75, { old, fresh }), spec(weight));
+    assert.deepEqual(at(workers(1), workers(3), 25), { old: 3, new: 3 });
+    assert.deepEqual(at(workers(2, 3), workers(3), 25), { old: 3, new: 2 });
+    assert.deepEqual(at(workers(3), workers(2), 25), { old: 3, new: 1 });
+    assert.deepEqual(at(workers(1), workers(3), 0), { old: 4, new: 3 });
+    assert.deepEqual(at(workers(4), workers(1), 0), { old: 4 });
+    assert.deepEqual(at(workers(1), workers(0, 3), 0), { old: 4 }, 'what is not ready does not wait');
   });
 
-  it('of an aborted revision stop at once, and the stable ones are all back', () => {
+  const failed = {
+    revision: 'new',
+    reason: 'AbortRequested',
+    message: 'an abort was requested',
+    at: startedAt,
+  };
+  const aborted = (
+    old: Workers,
+    fresh: Workers,
+    more: Partial<Observation['position']> = {},
+  ): Observation => ({
+    ...canaryAt(75, { old, fresh }),
+    position: { stable: 'old', failed, ...more },
+    route: { weights: { old: 100 }, service: 'old' },
+  });
+
+  it('of an aborted revision stop one by one as stable ones are ready', () => {
     const observation = canaryAt(75, { old: workers(1), fresh: workers(3) });
     const { position, workers: after } = plan(
       { ...observation, analysis: { verdict: 'Failed', message: 'jobFailureRate 0.2' } },
       spec(75),
       now,
     );
-    assert.deepEqual([position.failed?.reason, after], ['AnalysisFailed', { old: 4 }]);
+    assert.deepEqual([position.failed?.reason, after], ['AnalysisFailed', { old: 4, new: 3 }]);
+    assert.deepEqual(planned(aborted(workers(2, 4), workers(3)), spec(75)), { old: 4, new: 2 });
+    assert.deepEqual(planned(aborted(workers(4), workers(1)), spec(75)), { old: 4 });
+    assert.deepEqual(planned(aborted(workers(1, 4), workers(0, 3)), spec(75)), { old: 4 }, 'they crash');
+  });
+
+  it('of a revision that its analysis rejected stop after scaleDownDelay, even if stable ones cannot start', () => {
+    const since = (ms: number) => new Date(now - ms).toISOString();
+    const plannedAfter = (ms: number) =>
+      planned(
+        aborted(workers(1, 4), workers(3), {
+          failed: { ...failed, reason: 'AnalysisFailed' },
+          retiring: [{ revision: 'new', since: since(ms) }],
+        }),
+        spec(75, { retireDelayMs: 30_000 }),
+      );
+    assert.deepEqual([plannedAfter(29_000), plannedAfter(31_000)], [{ old: 4, new: 3 }, { old: 4 }]);
+  });
+
+  it('of an aborted undo continue until those of the stable revision are ready again', () => {
+    const undo: Observation = {
+      ...canaryAt(0, { old: workers(4), fresh: workers(0) }),
+      position: { stable: 'new', failed: { ...failed, revision: 'old' } },
+      target: 'old',
+      route: { weights: { new: 100 } },
+    };
+    assert.deepEqual(planned(undo, spec(5)), { new: 4, old: 4 });
   });
 
   it('are ready before the promotion, which keeps them and one worker for an undo', () => {
@@ -114,14 +161,15 @@ describe('workers in a delivery', () => {
     assert.deepEqual([promoted.position.stable, promoted.workers], ['new', { new: 4, old: 1 }]);
   });
 
-  it('of an undone revision stop once one of the earlier revision is ready', () => {
+  it('of an undone revision stop one by one as those of the earlier revision are ready', () => {
     const undo = (earlier: Workers): Observation => ({
       ...canaryAt(0, { old: earlier, fresh: workers(4) }),
       target: 'old',
       position: { stable: 'new', previous: 'old', startedAt, strategy: 'Canary' },
       route: { weights: { new: 100 } },
     });
-    assert.deepEqual(planned(undo(workers(1)), spec(5)), { old: 4 });
+    assert.deepEqual(planned(undo(workers(1)), spec(5)), { old: 4, new: 3 });
+    assert.deepEqual(planned(undo(workers(4)), spec(5)), { old: 4 });
     assert.deepEqual(planned(undo(workers(0)), spec(5)), { old: 4, new: 4 });
   });
 

@@ -86,6 +86,13 @@ describe('workerDeployments', () => {
     assert.ok(perPod(api) * mostPods(api) <= 100);
   });
 
+  it('count once in the connection budget, with the maximum of their autoscaler, if it scales one Deployment', () => {
+    const autoscaling = { replicas: 1, autoscaling: { minReplicas: 2, maxReplicas: 7 } };
+    const without = pcfApi({ components: { worker: { enabled: true, replicas: 0 } } });
+    const autoscaled = pcfApi(withCanary(autoscaling));
+    assert.equal(mostPods(autoscaled) - mostPods(without), 7 + 1, 'a rollout adds one pod');
+  });
+
   it('continue after canary.enabled has changed, until the Deployment that replaces them is ready', () => {
     const named = (name: string, readyReplicas = 0): KubeObject => ({
       ...{ apiVersion: 'apps/v1', kind: 'Deployment' },
