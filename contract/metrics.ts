@@ -11,6 +11,8 @@ export const METRICS = {
   /** Counter of operations whose response has errors. */
   operationErrors: 'graphql_operation_errors_total',
   operationLabel: 'operation',
+  /** Start of the process, in seconds since the epoch. */
+  processStart: 'process_start_time_seconds',
   jobDuration: JOB_DURATION,
   jobBuckets: `${JOB_DURATION}_bucket`,
   jobCount: `${JOB_DURATION}_count`,

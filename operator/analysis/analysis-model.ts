@@ -28,8 +28,6 @@ export interface PlannedMetric {
   inconclusiveLimit: number;
   /** Maximum duration of a measurement. */
   timeoutMs: number;
-  /** Number of steps that it judges, at least 1. */
-  steps: number;
   /** Whether it is measured after `count` was reached, until the end of the delivery. */
   continuous: boolean;
 }
@@ -47,13 +45,24 @@ export interface Sample {
   value: number;
 }
 
-/** Cumulative counts of both revisions, as series whose labels name what they count. */
+/**
+ * Cumulative counts of a revision, as series whose labels name what they count. The narrow window of a revision is
+ * within the wide window of the other one, although Prometheus scrapes their pods at different times.
+ */
+export interface Windows {
+  narrow: Sample[];
+  wide: Sample[];
+  /** Duration of the wide window, from the times of its samples; the mean of the processes. */
+  wideSeconds: number;
+}
+
 export interface CountsReading {
   type: 'Counts';
-  /** Time of the first counted request in milliseconds since the epoch. */
+  /** Start of the test and time of the measurement in milliseconds since the epoch. */
   since: number;
-  canary: Sample[];
-  stable: Sample[];
+  at: number;
+  canary: Windows;
+  stable: Windows;
   /** Why the counts are incomplete. */
   note?: string;
 }

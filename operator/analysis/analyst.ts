@@ -11,9 +11,12 @@ import { judge } from './judge.js';
 import { align, fresh, type MetricCounts, recordAt } from './measurement-record.js';
 import { type AnalysisStep, planMetrics } from './plan-metrics.js';
 import type { AnalysisScheduler } from './scheduler.js';
-
-/** At least the scrape interval of Prometheus. */
-const SETTLE_MS = 60_000;
+import {
+  effectiveWeight,
+  evidenceOfEarlier,
+  keptEvidence,
+  startOfTest,
+} from './sequential/test-of-delivery.js';
 
 export interface AnalysisCase {
   api: PcfApi;
@@ -50,6 +53,8 @@ export class Analyst {
   /** `key`: key of the PcfApi in the work queue. `now`: milliseconds since the epoch. */
   look(key: string, given: AnalysisCase, now: number): AnalysisOutcome {
     const { api, analysis, subject, step, stepSince } = given;
+    const before = ofDelivery(given);
+    const effective = effectiveWeight(subject.weight, before, now);
     const planned = planMetrics(analysis, given.steps, step);
     const measured = this.scheduler.finished(key, subject.revision);
     const begun = this.start(key, given, planned, now);
@@ -57,8 +62,9 @@ export class Analyst {
     const requests = due(planned, results, now).map((it) => {
       const metric = planned.find(({ name }) => name === it.name)!;
       const counts = results.find(({ name }) => name === it.name)!;
-      const from = countFrom(metric, counts, given);
-      return { api, analysis, subject, metric, due: it, at: now, countFrom: from };
+      const countFrom = startOfTest(metric, counts, effective.weightSince, stepSince);
+      const earlierEvidence = evidenceOfEarlier(counts, countFrom, before?.evidence);
+      return { api, analysis, subject, metric, due: it, at: now, countFrom, earlierEvidence };
     });
     this.scheduler.schedule(
       key,
@@ -72,9 +78,11 @@ export class Analyst {
         ...(subject.startedAt === undefined ? {} : { startedAt: subject.startedAt }),
         ...(step === undefined ? {} : { step }),
         ...(stepSince === undefined ? {} : { stepSince }),
+        ...(planned.some(({ spec }) => spec.sequential) ? effective : {}),
         verdict,
         message,
         metrics: perMetric,
+        ...keptEvidence(before, results),
       },
       requeueAfterMs: nextDueMs(planned, results, now),
     };
@@ -103,30 +111,17 @@ export class Analyst {
   }
 }
 
-/**
- * Start of the counts of a sequential test: the initial delay has ended, and the weight of the step is in effect.
- * After an earlier weight with requests it is later, because the last samples of the counters before the step,
- * which are subtracted, are up to one scrape interval old: requests of two weights must not be added up.
- */
-function countFrom(
-  { initialDelayMs }: PlannedMetric,
-  { since, sequential }: MetricCounts,
-  { steps = [], step = 0, stepSince }: AnalysisCase,
-): number {
-  const start = Date.parse(since) + initialDelayMs;
-  if (stepSince === undefined) return start;
-  const first = Math.max(start, Date.parse(stepSince));
-  const hadRequests = steps.slice(0, step).some(({ weight }) => weight !== 0);
-  const hadCounts = sequential !== undefined && Date.parse(sequential.since) !== first;
-  return hadRequests || hadCounts ? Math.max(start, Date.parse(stepSince) + SETTLE_MS) : first;
+/** The last written status, if it is of this delivery. */
+function ofDelivery({ before, subject }: AnalysisCase): AnalysisStatus | undefined {
+  const isSame = before?.revision === subject.revision && before.startedAt === subject.startedAt;
+  return isSame ? before : undefined;
 }
 
 /** Counts of this delivery. Metrics of a step, and counts per step, restart with the step. */
-function countsOf(
-  { before, subject, step, stepSince }: AnalysisCase,
-  planned: readonly PlannedMetric[],
-): MetricCounts[] {
-  if (before?.revision !== subject.revision || before.startedAt !== subject.startedAt) return [];
+function countsOf(given: AnalysisCase, planned: readonly PlannedMetric[]): MetricCounts[] {
+  const { step, stepSince } = given;
+  const before = ofDelivery(given);
+  if (!before) return [];
   const sameStep = before.step === step;
   const continuous = new Set(planned.filter((metric) => metric.continuous).map(({ name }) => name));
   return before.metrics

@@ -39,11 +39,11 @@ function better({ successRate, compareWithStable, min, max }: MetricSpec): 'High
 }
 
 /**
- * Outcome of a result. No data, NaN, and missing data of the stable revision are inconclusive. `steps`: number of
- * steps that the metric judges, which share the error probability of a sequential test.
+ * Outcome of a result. No data, NaN, and missing data of the stable revision are inconclusive. `earlierEvidence`:
+ * of the earlier sequential tests of the delivery.
  */
-export function evaluate(spec: MetricSpec, reading: Reading, steps = 1): Evaluation {
-  if (reading.type === 'Counts') return evaluateCounts(spec, reading, steps);
+export function evaluate(spec: MetricSpec, reading: Reading, earlierEvidence = 0): Evaluation {
+  if (reading.type === 'Counts') return evaluateCounts(spec, reading, earlierEvidence);
   if (reading.type === 'Samples') return evaluateSamples(spec, reading);
   const { outcome, value, message } = reading;
   if (value === undefined || outcome !== 'Success') {

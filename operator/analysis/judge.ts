@@ -88,6 +88,9 @@ function inconclusive({ inconclusiveLimit }: PlannedMetric, counts: MetricCounts
   };
 }
 
+/** Prometheus ignores samples that are older. So after it, there are no requests. */
+const FIRST_COUNTS_MS = 5 * 60_000;
+
 /** A sequential test without a decision after its time budget. Later measurements can still decide it. */
 function overBudget(
   { spec }: PlannedMetric,
@@ -97,10 +100,18 @@ function overBudget(
 ): Judgement | undefined {
   if (counts.outcome !== 'Inconclusive') return undefined;
   const { timeBudget } = spec.sequential!;
-  const since = Date.parse(stepSince) > Date.parse(counts.since) ? stepSince : counts.since;
-  if (now - Date.parse(since) < durationMs(timeBudget)) return undefined;
-  const message = `not decided since ${since}, within its time budget of ${timeBudget}${last(counts)}; kubectl pcf promote --full does not wait for it`;
+  const since = budgetSince(counts, stepSince);
+  if (now - since < durationMs(timeBudget)) return undefined;
+  const message = `not decided since ${new Date(since).toISOString()}, within its time budget of ${timeBudget}${last(counts)}; kubectl pcf promote --full does not wait for it`;
   return { verdict: 'Inconclusive', message };
+}
+
+/** The first interval: until it, the pods are scraped, which can take longer than a short budget. */
+function budgetSince({ since, sequential }: MetricCounts, stepSince: string): number {
+  const start = Math.max(Date.parse(since), Date.parse(stepSince));
+  const first = sequential?.history[0];
+  const isOfStep = sequential !== undefined && Date.parse(sequential.since) >= start;
+  return isOfStep && first ? Date.parse(first.at) : start + FIRST_COUNTS_MS;
 }
 
 function undecided(_metric: PlannedMetric, { outcome, detail }: MetricCounts): Judgement | undefined {

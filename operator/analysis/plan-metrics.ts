@@ -8,8 +8,6 @@ import { sequentialPace } from './sequential/settings.js';
 export interface AnalysisStep {
   /** Names of the metrics that judge this step. */
   analysis?: readonly string[];
-  /** Its weight, in percent. */
-  weight?: number;
 }
 
 const DEFAULT_TIMEOUT = '10s';
@@ -28,26 +26,14 @@ export function planMetrics(
   const here = new Set(step === undefined ? [] : steps[step]?.analysis);
   return analysis.metrics
     .filter(({ name }) => !named.has(name) || here.has(name))
-    .map((metric) => planned(analysis, metric, !here.has(metric.name), judgedSteps(metric, steps)));
+    .map((metric) => planned(analysis, metric, !here.has(metric.name)));
 }
 
-/** Steps that the metric judges: those that name it, or all. At least 1, for a delivery without steps. */
-function judgedSteps({ name }: MetricSpec, steps: readonly AnalysisStep[]): number {
-  const naming = steps.filter(({ analysis }) => analysis?.includes(name)).length;
-  return Math.max(1, naming || steps.length);
-}
-
-function planned(
-  analysis: AnalysisSpec,
-  spec: MetricSpec,
-  continuous: boolean,
-  steps: number,
-): PlannedMetric {
+function planned(analysis: AnalysisSpec, spec: MetricSpec, continuous: boolean): PlannedMetric {
   return {
     name: spec.name,
     spec,
     continuous,
-    steps,
     intervalMs: durationMs(spec.interval ?? analysis.interval),
     initialDelayMs: durationMs(spec.initialDelay ?? analysis.initialDelay),
     count: spec.count ?? analysis.count,

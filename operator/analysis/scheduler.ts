@@ -152,7 +152,7 @@ export class AnalysisScheduler {
         provider.measure(request, either),
       );
     try {
-      return evaluate(metric.spec, await Promise.race([reading(), ended]), metric.steps);
+      return evaluate(metric.spec, await Promise.race([reading(), ended]), request.earlierEvidence);
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
       const { namespace, name } = request.subject;

@@ -120,7 +120,8 @@ describe('kubectl-pcf', () => {
     const since = '2026-11-23T12:00:00Z';
     const sequential = {
       ...{ since, estimate: 0.00312, lower: -0.001, upper: 0.0145, minEffect: 0.01 },
-      ...{ requests: 1_512, stableRequests: 30_000, history: [] },
+      ...{ requests: 1_512, stableRequests: 30_000, evidence: 0, earlierEvidence: 0, history: [] },
+      detectable: 0.0173,
     };
     const message = '0.996, stable has 0.999; passes below 0.01, fails above 0';
     const metric = {
@@ -138,7 +139,7 @@ describe('kubectl-pcf', () => {
     assert.match(text, /Analysis\n {2}Running: success-rate: .*passes below 0\.01, fails above 0\n/);
     assert.match(
       text,
-      /success-rate +Running +0\.996 +0\.999 +0\.312 percentage points more failed requests, between -0\.1 and 1\.45; 1,512 requests/,
+      /success-rate +Running +0\.996 +0\.999 +failed requests \+0\.312 percentage points \(from -0\.1 to \+1\.45\), 1,512 requests; with this traffic the time budget shows \+1\.73 or more, not \+1$/m,
     );
   });
 

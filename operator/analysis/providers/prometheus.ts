@@ -7,7 +7,7 @@ import type { SecretReader } from '../../runtime/outgoing/secrets.js';
 import type { Reading, Sample, Subject } from '../analysis-model.js';
 import { builtInQuery } from '../built-in.js';
 import { substitute } from '../placeholders.js';
-import { countsQuery } from '../sequential/counts-query.js';
+import { CountsReader } from '../sequential/read-counts.js';
 import type { Provider, Request } from './provider.js';
 
 /** Every series is judged. A query with more series probably lacks an aggregation. */
@@ -15,6 +15,7 @@ const MAX_SERIES = 500;
 /** Per operation, sequential tests read up to 20 counters. */
 const MAX_COUNTS = 2_000;
 const MAX_WORDS = 200;
+const NO_COUNTS = { narrow: [], wide: [], wideSeconds: 0 };
 
 const sample = z.tuple([z.number(), z.string()]);
 const answer = z.union([
@@ -40,6 +41,8 @@ interface Answer {
 
 export class PrometheusProvider implements Provider {
   readonly type = 'Prometheus';
+
+  private readonly counts = new CountsReader();
 
   constructor(private readonly secrets: SecretReader) {}
 
@@ -75,19 +78,17 @@ export class PrometheusProvider implements Provider {
     const { namespace, revision, stableRevision } = subject;
     if (stableRevision === undefined) throw new Error('there is no stable revision to compare with yet');
     if (at <= since) {
-      const note = `requests are counted from ${new Date(since).toISOString()} on`;
-      return { type: 'Counts', since, canary: [], stable: [], note };
+      const note = `the test starts at ${new Date(since).toISOString()}`;
+      return { type: 'Counts', since, at, canary: NO_COUNTS, stable: NO_COUNTS, note };
     }
-    const read = (of: string) => {
-      const query = countsQuery(metric.spec, target, { namespace, revision: of }, at - since);
-      return this.query(target, query, at, subject, signal, MAX_COUNTS);
+    const [canary, stable] = [revision, stableRevision].map((of) => ({ namespace, revision: of }));
+    const ask = async (query: string, time: number) => {
+      const { samples, warning } = await this.query(target, query, time, subject, signal, MAX_COUNTS);
+      if (warning) throw new OutgoingError(`the result is incomplete: ${warning}`);
+      return samples;
     };
-    const [canary, stable] = await Promise.all([read(revision), read(stableRevision)]);
-    const warning = canary.warning ?? stable.warning;
-    return {
-      ...{ type: 'Counts', since, canary: canary.samples, stable: stable.samples },
-      ...(warning ? { note: `the result is incomplete: ${warning}` } : {}),
-    };
+    const request = { spec: metric.spec, labels: target, canary: canary!, stable: stable!, since, at };
+    return this.counts.read(request, ask);
   }
 
   private async query(

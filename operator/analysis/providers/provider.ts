@@ -13,10 +13,12 @@ export interface Request {
   /** Time of the measurement in milliseconds since the epoch, the same for canary and stable. */
   at: number;
   /**
-   * For sequential tests: time of the first counted request, in milliseconds since the epoch. Default: the start
-   * of the counts of the metric.
+   * For sequential tests: start of the test, in milliseconds since the epoch. Default: the start of the counts of
+   * the metric.
    */
   countFrom?: number;
+  /** For sequential tests: logarithm of the e-value of the earlier tests of the delivery. Default: 0. */
+  earlierEvidence?: number;
 }
 
 export interface Provider {

@@ -10,7 +10,7 @@ import { type Labels, type Selection, selectorOf } from '../built-in.js';
 export const COUNTED_LABEL = 'counted';
 
 /**
- * Series of the result. Requests, errors and buckets are counted since the start of the step; their totals are
+ * Series of the result. Requests, errors and buckets are counted since the start of the test; their totals are
  * those of the counters at that time, since the start of the processes.
  */
 export const COUNTED = {
@@ -22,47 +22,90 @@ export const COUNTED = {
   totalBuckets: 'total_buckets',
 } as const;
 
-/** How far back the last sample before the start of the step can be: longer than any usual scrape interval. */
+/** How far back the last sample before the start can be: longer than any usual scrape interval. */
 const LOOKBACK = '10m';
+/** Labels of the counters that other series of the same process do not have. */
+const OWN_LABELS = [METRICS.operationLabel, 'type', METRICS.outcomeLabel, 'le'].join(', ');
 
-/** One query for all counts of a revision, `rangeMs` milliseconds back from the time of the query: more than 0. */
-export function countsQuery(
-  { successRate, latency }: MetricSpec,
-  labels: Labels,
-  selection: Selection,
-  rangeMs: number,
-): string {
-  const requested = successRate ?? latency;
-  if (!requested) throw new Error('sequential needs successRate or latency');
+/** A part of the time of a test, in milliseconds since the epoch. */
+export interface Part {
+  from: number;
+  to: number;
+  /** Whether the test starts with it: then the totals are read as well. */
+  isFirst: boolean;
+}
+
+/** One query for all counts of a revision in the part, at the time of its end. */
+export function countsQuery(spec: MetricSpec, labels: Labels, selection: Selection, part: Part): string {
+  const requested = requestMetric(spec);
   const selector = selectorOf(requested, labels, selection);
+  const process = METRICS.processStart + selectorOf({}, labels, selection);
   const by = requested.perOperation ? [METRICS.operationLabel] : [];
-  const range = `${Math.ceil(rangeMs)}ms`;
   const both = (counter: string, added: string, total: string, groups: string[]) => [
-    labeled(added, sum(increments(counter + selector, range), groups)),
-    labeled(total, sum(atStart(counter + selector, range), groups)),
+    labeled(added, sum(increments(counter + selector, process, part), groups)),
+    ...(part.isFirst ? [labeled(total, sum(atStart(counter + selector, part), groups))] : []),
   ];
   const parts = [
     ...both(METRICS.operationCount, COUNTED.requests, COUNTED.totalRequests, by),
-    ...(latency
+    ...(spec.latency
       ? both(METRICS.operationBuckets, COUNTED.buckets, COUNTED.totalBuckets, [...by, 'le'])
       : both(METRICS.operationErrors, COUNTED.errors, COUNTED.totalErrors, by)),
   ];
   return parts.join(' or ');
 }
 
-/**
- * Difference between the last sample and the last one before the start. A counter that was reset, or that is new,
- * counts from 0: all of that happened since the start. After a reset, earlier requests of the process are
- * missing, with their errors.
- */
-function increments(series: string, range: string): string {
-  const last = `last_over_time(${series}[${range}])`;
-  const grown = `(${last} - ${atStart(series, range)} >= 0)`;
-  return `((${grown} and resets(${series}[${range}]) == 0) or ${last})`;
+/** Label of the result of {@link sampleTimesQuery}: `oldest` or `mean`. */
+export const TIME_LABEL = 'time';
+
+/** Times of the newest samples of a revision, in seconds. All of its counters are at least as new as the oldest. */
+export function sampleTimesQuery(labels: Labels, selection: Selection): string {
+  const times = timesOf(labels, selection);
+  const named = (name: string, value: string) =>
+    `label_replace(${value}, "${TIME_LABEL}", "${name}", "", "")`;
+  return `${named('oldest', `min(${times})`)} or ${named('mean', `avg(${times})`)}`;
 }
 
-function atStart(series: string, range: string): string {
-  return `last_over_time(${series}[${LOOKBACK}] offset ${range})`;
+function timesOf(labels: Labels, selection: Selection): string {
+  return `timestamp(${METRICS.operationCount}${selectorOf({}, labels, selection)})`;
+}
+
+/** The first time, in seconds, at which all processes have been scraped since the start of the part. */
+export function scrapedSinceQuery(labels: Labels, selection: Selection, { from, to }: Part): string {
+  const isScraped = `min(${timesOf(labels, selection)}) >= ${seconds(from)}`;
+  return `min_over_time(((${isScraped}) * 0 + time())[${to - from}ms:1s])`;
+}
+
+export function requestMetric({ successRate, latency }: MetricSpec) {
+  const requested = successRate ?? latency;
+  if (!requested) throw new Error('sequential needs successRate or latency');
+  return requested;
+}
+
+/**
+ * Difference between the last sample and the last one before the start. A counter that was reset, or that is new,
+ * counts from 0: all of that happened since the start. After a reset, earlier requests of the process in the part
+ * are missing, with their errors. A process that was started before the part and not scraped before it is not
+ * counted in the part: which of its requests are older is unknown.
+ */
+function increments(series: string, process: string, part: Part): string {
+  const range = rangeOf(part);
+  const last = `last_over_time(${series}[${range}])`;
+  const grown = `(${last} - ${atStart(series, part)} >= 0)`;
+  const isOlder = `last_over_time(${process}[${range}]) < ${seconds(part.from)}`;
+  const unknown = `((${isOlder}) unless ${atStart(process, part)})`;
+  return `((${grown} and resets(${series}[${range}]) == 0) or ${last}) unless ignoring(${OWN_LABELS}) ${unknown}`;
+}
+
+function atStart(series: string, part: Part): string {
+  return `last_over_time(${series}[${LOOKBACK}] offset ${rangeOf(part)})`;
+}
+
+function rangeOf({ from, to }: Part): string {
+  return `${Math.ceil(to - from)}ms`;
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(3);
 }
 
 function sum(expression: string, by: string[]): string {

@@ -1,67 +1,99 @@
 /** Outcome of a sequential test: the decision, and the interval that it is based on. */
+import { durationMs } from '../../api/v1alpha1/kubernetes.js';
 import type { MetricSpec } from '../../api/v1alpha1/spec/analysis.js';
-import type { CountsReading, Evaluation, Interval } from '../analysis-model.js';
+import type { CountsReading, Evaluation, Interval, Windows } from '../analysis-model.js';
 import { format } from '../format-value.js';
-import { type Hypothesis, hypotheses } from './hypotheses.js';
+import { detectableEffect } from './detectable-effect.js';
+import { evidenceAfter, limitOf } from './evidence.js';
+import { type Hypothesis, hypotheses, type RevisionWindows } from './hypotheses.js';
 import { type RevisionCounts, revisionCounts, together } from './revision-counts.js';
-import { confidenceBounds, evidenceOfWorse, type Mixtures, mixtures } from './two-proportions.js';
+import { evidenceOfLess, evidenceOfMore, lowerBound, upperBound } from './two-proportions.js';
 
 /**
  * Failure: a regression is significant. Success: it is smaller than the smallest relevant effect. Inconclusive:
- * not decided yet, or data is missing, which is never evidence.
+ * not decided yet, or data is missing, which is never evidence. `earlierEvidence`: of the earlier tests of the
+ * delivery.
  */
-export function evaluateCounts(spec: MetricSpec, reading: CountsReading, steps: number): Evaluation {
-  const [canary, stable] = [revisionCounts(reading.canary), revisionCounts(reading.stable)];
-  const missing = reading.note ?? missingData(canary, stable, reading.since);
+export function evaluateCounts(
+  spec: MetricSpec,
+  reading: CountsReading,
+  earlierEvidence: number,
+): Evaluation {
+  const [canary, stable] = [countsOf(reading.canary), countsOf(reading.stable)];
+  const missing = reading.note ?? missingData(canary.wide, stable.wide, reading.since);
   if (missing) return { outcome: 'Inconclusive', detail: missing };
-  const alpha = spec.sequential!.alpha / steps;
-  const all = hypotheses(spec, canary, stable).map((one) => ({
-    ...one,
-    likelihoods: mixtures(one.counts, one.prior),
-  }));
-  const worst = all
-    .filter((one) => isWorse(one, alpha))
-    .map((one) => withInterval(one, alpha, reading.since))
-    .toSorted((a, b) => b.interval.lower - a.interval.lower)[0];
-  if (worst) return evaluation('Failure', worst, spec);
-  const decisive = all.find(({ decidesPass }) => decidesPass);
-  if (!decisive) return { outcome: 'Inconclusive', detail: 'the counters of requests contradict each other' };
-  const tested = withInterval(decisive, alpha, reading.since);
-  const isBounded = tested.interval.upper < tested.interval.minEffect;
-  return evaluation(isBounded ? 'Success' : 'Inconclusive', tested, spec);
+  const all = hypotheses(spec, canary, stable);
+  const { outcome, tested, evidence } = decide(spec, all, earlierEvidence);
+  if (!tested) return { outcome: 'Inconclusive', detail: 'the counters of requests contradict each other' };
+  const interval = intervalOf(tested, { spec, reading, earlierEvidence, evidence });
+  return evaluation(outcome, tested, interval, spec);
 }
 
-interface Evidence extends Hypothesis {
-  likelihoods: Mixtures;
+export interface Decision {
+  outcome: 'Success' | 'Failure' | 'Inconclusive';
+  /** The hypothesis that decides, or that the step waits for. */
+  tested?: Hypothesis;
+  /** Logarithm of the e-value that the canary is worse, with that of earlier tests. */
+  evidence: number;
 }
 
-interface Tested extends Hypothesis {
-  interval: Interval;
+/** The decision alone: the interval takes a hundred times as long to compute. */
+export function decide(spec: MetricSpec, all: readonly Hypothesis[], earlierEvidence: number): Decision {
+  const { alpha } = spec.sequential!;
+  const judged = all.map((one) => {
+    const found = one.worse ? evidenceOfMore(one.worse, 0, one.worse.alternatives) : 0;
+    return { one, found, shared: found + Math.log(one.alphaShare) };
+  });
+  const evidence = evidenceAfter(earlierEvidence, Math.max(...judged.map(({ shared }) => shared)));
+  const [worst] = judged
+    .filter(({ one, found }) => found >= limitOf(alpha, earlierEvidence, one.alphaShare))
+    .toSorted((a, b) => estimateOf(b.one) - estimateOf(a.one));
+  if (worst) return { outcome: 'Failure', tested: worst.one, evidence };
+  const tested = all.find(({ decidesPass }) => decidesPass);
+  const { bounded, minEffect } = tested ?? { minEffect: 0 };
+  const isBounded = bounded && evidenceOfLess(bounded, minEffect, bounded.alternatives) >= -Math.log(alpha);
+  return { outcome: isBounded ? 'Success' : 'Inconclusive', evidence, ...(tested ? { tested } : {}) };
 }
 
-/** Whether the lower bound of the interval is above 0. The interval itself takes ten times as long to compute. */
-function isWorse({ counts, likelihoods, alphaShare }: Evidence, alpha: number): boolean {
-  return evidenceOfWorse(counts, 0, likelihoods) >= -Math.log(alpha * alphaShare);
+function estimateOf({ counts: { canary, stable } }: Hypothesis): number {
+  return canary.events / canary.trials - stable.events / stable.trials;
 }
 
-/** `alpha`: of this step. The steps share that of the metric, because each is a test of its own. */
-function withInterval(one: Evidence, alpha: number, since: number): Tested {
-  const { counts, likelihoods, prior, operation, boundary, alphaShare } = one;
-  const levels = { lower: alpha * alphaShare, upper: alpha };
-  const { lower, upper } = confidenceBounds(counts, likelihoods, levels);
+function countsOf({ narrow, wide, wideSeconds }: Windows): RevisionWindows {
+  return { narrow: revisionCounts(narrow), wide: revisionCounts(wide), seconds: wideSeconds };
+}
+
+interface Test {
+  spec: MetricSpec;
+  reading: CountsReading;
+  earlierEvidence: number;
+  evidence: number;
+}
+
+function intervalOf(
+  tested: Hypothesis,
+  { spec, reading: { since, at }, earlierEvidence, evidence }: Test,
+): Interval {
+  const { counts, worse, bounded, minEffect, operation, boundary, alphaShare } = tested;
+  const { alpha, timeBudget } = spec.sequential!;
+  const limit = limitOf(alpha, earlierEvidence, alphaShare);
+  const ofPass = { limit: -Math.log(alpha), decisive: minEffect };
   const { canary, stable } = counts;
-  const interval: Interval = {
+  const growth = Math.max(1, durationMs(timeBudget) / Math.max(1, at - since));
+  return {
     since: new Date(since).toISOString(),
     ...(operation === undefined ? {} : { operation }),
     ...(boundary === undefined ? {} : { boundary }),
-    estimate: rounded(canary.events / canary.trials - stable.events / stable.trials),
-    lower: rounded(lower),
-    upper: rounded(upper),
-    minEffect: rounded(prior.minEffect),
+    estimate: rounded(estimateOf(tested)),
+    lower: worse ? rounded(lowerBound(worse, worse.alternatives, { limit, decisive: 0 })) : -1,
+    upper: bounded ? rounded(upperBound(bounded, bounded.alternatives, ofPass)) : 1,
+    minEffect: rounded(minEffect),
+    detectable: worse ? rounded(detectableEffect(counts, worse.alternatives, limit, growth)) : 1,
     requests: canary.trials,
     stableRequests: stable.trials,
+    evidence: rounded(evidence),
+    earlierEvidence,
   };
-  return { ...one, interval };
 }
 
 /** Without data of one revision there is nothing to compare. The sentence says what is missing. */
@@ -77,7 +109,8 @@ function missingData(canary: RevisionCounts, stable: RevisionCounts, since: numb
 
 function evaluation(
   outcome: Evaluation['outcome'],
-  { counts, interval }: Tested,
+  { counts }: Hypothesis,
+  interval: Interval,
   spec: MetricSpec,
 ): Evaluation {
   const { canary, stable } = counts;

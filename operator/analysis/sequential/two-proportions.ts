@@ -2,20 +2,20 @@
  * Sequential test of two proportions, valid at any time: it can be evaluated after every request, for as long
  * as needed, and still falsely rejects with a probability of at most alpha.
  *
- * The e-process for "the share of events of the canary exceeds that of stable by at most d" is the likelihood of
- * the counts under a mixture of alternatives, divided by the largest likelihood under this hypothesis (universal
- * inference, arXiv 1912.11436; the mixture replaces its running estimate). For the true shares the ratio is at
- * most a martingale that starts at 1, so it ever reaches 1 / alpha with a probability of at most alpha (Ville's
- * inequality; arXiv 1810.08240 has the field). It depends on cumulative counts only, so nothing is stored between
- * two evaluations.
+ * The e-process for "the share of events of the canary exceeds that of stable by at most d" multiplies, over all
+ * requests, their likelihood under an alternative (a pair of shares that differ by more than d) divided by their
+ * likelihood under the pair of the hypothesis that is nearest to it (Kullback-Leibler divergence, for the split of
+ * the requests). This is the growth-rate optimal e-variable for 2x2 tables of Turner, Ly and Grünwald (arXiv
+ * 2106.02693, section 3), with the sum of all requests as the block. Alternatives are mixed with fixed weights (the
+ * method of mixtures, arXiv 1810.08240). The product is a martingale that starts at 1, so it ever reaches 1 / alpha
+ * with a probability of at most alpha (Ville's inequality). It depends on cumulative counts only.
  *
- * It needs either constant shares of events, or a constant share of the requests that the canary receives: with a
- * constant split, each request is assigned at random, and the expected factor of a request is linear in the share
- * of events at that moment, which is common to both revisions, and at most 1 (the argument of arXiv 2106.02693 for
- * one block). An incident that affects both revisions is therefore no evidence against the canary. Counts of
- * different weights must not be added up.
+ * Why an incident of both revisions is no evidence: each request is assigned to the canary with the same probability,
+ * so the expected factor of a request is linear in the share of events at that moment. It is 1 at the nearest pair,
+ * where its slope is 0, so it is 1 on the whole line of pairs that differ by d, and less below it. The share of
+ * events can change at any time; the split cannot, so counts of different weights are different tests.
  */
-import { logBeta, logSumExp, timesLog } from './log-beta.js';
+import { logSumExp, timesLog } from './logarithms.js';
 
 /** Requests, and those of them with the event: an error, or a latency above a boundary. */
 export interface Counts {
@@ -29,111 +29,90 @@ export interface TwoCounts {
   stable: Counts;
 }
 
+/** Shares of events of both revisions that evidence is compared with, and their weight. */
+export interface Alternative {
+  weight: number;
+  canary: number;
+  stable: number;
+}
+
+/** A difference of 1 leaves one pair, whose likelihood is 0. */
+const LARGEST_DIFFERENCE = 1 - 1e-6;
+
 /**
- * Expectations from before the first count. They decide how soon a difference is detected, and never the
- * validity.
+ * Log e-value against "canary - stable <= difference": the canary is worse by more than that. Alternatives that
+ * belong to the hypothesis bet nothing: their factor is 1.
  */
-export interface Prior {
-  /** Earlier counts of the stable revision. */
-  history: Counts;
-  /** Smallest relevant increase of the share of events of the canary, from 0 to 1. */
-  minEffect: number;
-}
-
-/** Beta distribution. */
-interface Component {
-  logWeight: number;
-  a: number;
-  b: number;
-}
-
-/** Equivalent numbers of earlier events: the share can drift from its history. */
-const DRIFT = [
-  [1_000, 0.4],
-  [64, 0.3],
-  [4, 0.3],
-] as const;
-/** Alternatives with their weights, in units of the smallest relevant effect. */
-const EFFECTS = [
-  [0.5, 0.15],
-  [1, 0.3],
-  [2, 0.2],
-  [4, 0.1],
-  [10, 0.1],
-] as const;
-/** Alternatives that do not depend on it: a canary that is much worse is detected with a few requests. */
-const LARGE_EFFECTS = [
-  [0.02, 0.05],
-  [0.1, 0.05],
-  [0.5, 0.05],
-] as const;
-/** Weight of the alternatives of the opposite test, so that an interval is narrow on both of its sides. */
-const OPPOSITE = 0.1;
-const SMALLEST_SHARE = 1e-6;
-
-/** Logarithms of the likelihoods of both mixtures: of a worse canary, and of an equal one. */
-export interface Mixtures {
-  worse: number;
-  equal: number;
-}
-
-/** Mixture likelihoods of the counts. */
-export function mixtures({ canary, stable }: TwoCounts, prior: Prior): Mixtures {
-  const { worse, equal } = components(prior);
-  const common = logMarginal(stable, equal);
-  const [asWorse, asEqual] = [common + logMarginal(canary, worse), common + logMarginal(canary, equal)];
-  const mix = (main: number, other: number) =>
-    logSumExp([Math.log(1 - OPPOSITE) + main, Math.log(OPPOSITE) + other]);
-  return { worse: mix(asWorse, asEqual), equal: mix(asEqual, asWorse) };
-}
-
-/** Log e-value against "canary - stable <= difference": the canary is worse by more than that. */
-export function evidenceOfWorse(counts: TwoCounts, difference: number, { worse }: Mixtures): number {
-  const best = bestDifference(counts);
-  return worse - logLikelihoodAt(counts, Math.min(best, difference));
+export function evidenceOfMore(
+  counts: TwoCounts,
+  difference: number,
+  alternatives: readonly Alternative[],
+): number {
+  return mixed(counts, difference, alternatives, (effect) => effect > difference);
 }
 
 /** Log e-value against "canary - stable >= difference": the canary is worse by less than that. */
-export function evidenceOfBounded(counts: TwoCounts, difference: number, { equal }: Mixtures): number {
-  const best = bestDifference(counts);
-  return equal - logLikelihoodAt(counts, Math.max(best, difference));
-}
-
-/** Confidence bounds of the difference canary - stable, each valid at any time at its level. */
-export function confidenceBounds(
+export function evidenceOfLess(
   counts: TwoCounts,
-  likelihoods: Mixtures,
-  alpha: { lower: number; upper: number },
-): { lower: number; upper: number } {
-  const best = bestDifference(counts);
-  const isBelow = (difference: number) =>
-    evidenceOfWorse(counts, difference, likelihoods) >= -Math.log(alpha.lower);
-  const isAbove = (difference: number) =>
-    evidenceOfBounded(counts, difference, likelihoods) >= -Math.log(alpha.upper);
-  return { lower: boundary(best, -1, isBelow), upper: boundary(best, 1, isAbove) };
+  difference: number,
+  alternatives: readonly Alternative[],
+): number {
+  return mixed(counts, difference, alternatives, (effect) => effect < difference);
 }
 
-/** The rejected difference nearest to `inside`, or `outside` if none is rejected. */
-function boundary(inside: number, outside: number, isRejected: (difference: number) => boolean): number {
-  let [kept, rejected] = [inside, outside];
-  if (!isRejected(rejected)) return outside;
-  for (let i = 0; i < 40; i++) {
-    const middle = (kept + rejected) / 2;
-    if (isRejected(middle)) rejected = middle;
-    else kept = middle;
-  }
-  return rejected;
+/** What a bound is searched for: the evidence that rejects, and the difference that decides. */
+export interface Level {
+  limit: number;
+  decisive: number;
 }
 
-/** Difference of the observed shares. */
-function bestDifference({ canary, stable }: TwoCounts): number {
-  return canary.events / canary.trials - stable.events / stable.trials;
+/** The largest difference that is rejected as too small; -1 without one. */
+export function lowerBound(
+  counts: TwoCounts,
+  alternatives: readonly Alternative[],
+  { limit, decisive }: Level,
+): number {
+  const isRejected = (at: number) => evidenceOfMore(counts, at, alternatives) >= limit;
+  return lastRejected([-1, decisive, observed(counts)], isRejected);
 }
 
-/** Largest log-likelihood of the counts with shares that differ by exactly `difference`. */
-function logLikelihoodAt(counts: TwoCounts, difference: number): number {
-  const share = mostLikelyStableShare(counts, difference);
-  return logLikelihood(counts.stable, share) + logLikelihood(counts.canary, share + difference);
+/** The smallest difference that is rejected as too large; 1 without one. */
+export function upperBound(
+  counts: TwoCounts,
+  alternatives: readonly Alternative[],
+  { limit, decisive }: Level,
+): number {
+  const isRejected = (at: number) => evidenceOfLess(counts, at, alternatives) >= limit;
+  return lastRejected([1, decisive, observed(counts)], isRejected);
+}
+
+function mixed(
+  counts: TwoCounts,
+  difference: number,
+  alternatives: readonly Alternative[],
+  isAlternative: (effect: number) => boolean,
+): number {
+  return logSumExp(
+    alternatives.map(
+      (one) =>
+        Math.log(one.weight) +
+        (isAlternative(one.canary - one.stable) ? logLikelihoodRatio(counts, one, difference) : 0),
+    ),
+  );
+}
+
+function logLikelihoodRatio(
+  { canary, stable }: TwoCounts,
+  alternative: Alternative,
+  difference: number,
+): number {
+  const nearest = nearestShare(alternative, canary.trials / (canary.trials + stable.trials), difference);
+  return (
+    logLikelihood(canary, alternative.canary) +
+    logLikelihood(stable, alternative.stable) -
+    logLikelihood(canary, nearest + difference) -
+    logLikelihood(stable, nearest)
+  );
 }
 
 function logLikelihood({ trials, events }: Counts, share: number): number {
@@ -142,19 +121,19 @@ function logLikelihood({ trials, events }: Counts, share: number): number {
   return timesLog(events, within) + timesLog(trials - events, 1 - within);
 }
 
-/** The log-likelihood is concave in the share of stable, so the root of its derivative is found by bisection. */
-function mostLikelyStableShare({ canary, stable }: TwoCounts, difference: number): number {
-  const [events, others] = [canary.events, canary.trials - canary.events];
-  const [stableEvents, stableOthers] = [stable.events, stable.trials - stable.events];
-  if (difference === 0) return (events + stableEvents) / (canary.trials + stable.trials);
-  let low = Math.max(0, -difference);
-  let high = Math.min(1, 1 - difference);
+/**
+ * Share of stable in the pair of the hypothesis that is nearest to the alternative. The divergence is convex, so
+ * the root of its derivative is found by bisection. `split`: share of the requests that the canary receives.
+ */
+function nearestShare({ canary, stable }: Alternative, split: number, difference: number): number {
+  const mean = split * canary + (1 - split) * stable;
+  if (difference === 0) return mean;
+  let low = Math.max(0, -difference, Math.min(stable, canary - difference));
+  let high = Math.min(1, 1 - difference, Math.max(stable, canary - difference));
   const slope = (share: number) =>
-    ratio(stableEvents, share) -
-    ratio(stableOthers, 1 - share) +
-    ratio(events, share + difference) -
-    ratio(others, 1 - share - difference);
-  for (let i = 0; i < 60 && high > low; i++) {
+    (1 - split) * (stable / share - (1 - stable) / (1 - share)) +
+    split * (canary / (share + difference) - (1 - canary) / (1 - share - difference));
+  for (let i = 0; i < 50 && high - low > 1e-9 * high; i++) {
     const middle = (low + high) / 2;
     if (slope(middle) > 0) low = middle;
     else high = middle;
@@ -162,31 +141,30 @@ function mostLikelyStableShare({ canary, stable }: TwoCounts, difference: number
   return (low + high) / 2;
 }
 
-function ratio(count: number, share: number): number {
-  return count === 0 ? 0 : count / share;
+/**
+ * The rejected difference nearest to `inside`, or `outside` if none is rejected. It is on the same side of `decisive`
+ * as the decision.
+ */
+function lastRejected(
+  [outside, decisive, inside]: [number, number, number],
+  isRejected: (difference: number) => boolean,
+): number {
+  let [kept, rejected] = [inside, outside * LARGEST_DIFFERENCE];
+  const isBetween = (decisive - outside) * (decisive - inside) < 0;
+  if (isBetween && isRejected(decisive)) rejected = decisive;
+  else {
+    if (isBetween) kept = decisive;
+    if (!isRejected(rejected)) return outside;
+  }
+  for (let i = 0; i < 30; i++) {
+    const middle = (kept + rejected) / 2;
+    if (isRejected(middle)) rejected = middle;
+    else kept = middle;
+  }
+  return rejected;
 }
 
-function logMarginal({ trials, events }: Counts, mixture: readonly Component[]): number {
-  return logSumExp(
-    mixture.map(
-      ({ logWeight, a, b }) => logWeight + logBeta(events + a, trials - events + b) - logBeta(a, b),
-    ),
-  );
-}
-
-function components({ history, minEffect }: Prior): { worse: Component[]; equal: Component[] } {
-  const share = Math.min(0.9, Math.max(SMALLEST_SHARE, (history.events + 0.5) / (history.trials + 1)));
-  const equal = DRIFT.map(([events, weight]) => beta(weight, share, Math.min(events, history.events + 0.5)));
-  const relevant = EFFECTS.map(([factor, weight]) => [factor * minEffect, weight] as const);
-  const worse = [...relevant, ...LARGE_EFFECTS].map(([effect, weight]) => {
-    const mean = Math.min(0.95, share + effect);
-    // A standard deviation of half the effect, so that neighboring alternatives overlap.
-    return beta(weight, mean, ((2 * mean) / (mean - share)) ** 2);
-  });
-  return { worse, equal };
-}
-
-/** With this mean; `events` is the number of observed events that it stands for. */
-function beta(weight: number, mean: number, events: number): Component {
-  return { logWeight: Math.log(weight), a: events, b: (events * (1 - mean)) / mean };
+/** Difference of the observed shares. */
+function observed({ canary, stable }: TwoCounts): number {
+  return canary.events / canary.trials - stable.events / stable.trials;
 }

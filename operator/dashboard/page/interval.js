@@ -30,7 +30,7 @@ export function intervalView({ since, lower, upper, minEffect, history }, text) 
       h(
         'span',
         { class: 'muted' },
-        ' · passes when all of it is below the dashed line, fails above the solid one',
+        ' · passes when all of it is below the dashed line, and aborts the delivery when all of it is above the solid one',
       ),
     ),
   );

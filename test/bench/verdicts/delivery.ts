@@ -8,7 +8,7 @@ export const STEPS = [
   { weight: 0.5, hold: 600 },
 ] as const;
 /** A delivery that is not decided after this time per step waits for a human. */
-const TIME_BUDGET = 3_600;
+export const TIME_BUDGET = 3_600;
 
 export interface Ending {
   outcome: 'aborted' | 'promoted' | 'undecided';
@@ -26,7 +26,7 @@ interface Counts {
 }
 
 export function deliver({ metrics }: Rules, traffic: Traffic): Ending {
-  const counts: Counts[] = metrics.map((metric) => ({ metric, bad: 0, good: 0, isLastGood: false }));
+  const counts: Counts[] = metrics().map((metric) => ({ metric, bad: 0, good: 0, isLastGood: false }));
   let [step, since] = [0, 0];
   const end = (outcome: Ending['outcome'], now: number) => ({
     ...{ outcome, exposed: traffic.exposed(), seconds: now },

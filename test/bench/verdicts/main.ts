@@ -1,6 +1,7 @@
 /** `npm run bench -- verdicts`: error probabilities and exposed requests of sequential tests and of fixed bounds. */
 import { Command } from 'commander';
-import { deliver, type Ending } from './delivery.js';
+import { deliver, type Ending, STEPS, TIME_BUDGET } from './delivery.js';
+import { largestPower, leastRequests } from './limits.js';
 import { seedOf } from './random.js';
 import { rulesOf } from './rules.js';
 import { type Scenario, Traffic } from './traffic.js';
@@ -14,9 +15,14 @@ const options = new Command('bench verdicts')
   .option('--rates <list>', 'requests per second of both revisions together', '20,200,2000')
   .option('--scrape <seconds>', 'scrape interval of Prometheus, a multiple of 10', '30')
   .option('--percentile <number>', 'percentile of the sequential test of the latency', '99')
+  .option('--only-sequential', 'without the other rules')
   .option('--seed <number>', 'seed of the random numbers', '1')
   .parse()
-  .opts<Record<'deliveries' | 'regressions' | 'rates' | 'scrape' | 'percentile' | 'seed', string>>();
+  .opts<
+    Record<'deliveries' | 'regressions' | 'rates' | 'scrape' | 'percentile' | 'seed', string> & {
+      onlySequential?: boolean;
+    }
+  >();
 
 const EQUAL = { moreErrors: 0, slower: 1 };
 const equal: Scenario[] = [
@@ -30,7 +36,7 @@ const worse: Scenario[] = [
 ];
 
 const rates = options.rates.split(',').map(Number);
-const rules = rulesOf(Number(options.percentile));
+const rules = rulesOf(Number(options.percentile)).slice(0, options.onlySequential ? 1 : undefined);
 const heads = rules.map(({ name }) => name);
 
 const perLevel = Math.ceil(Number(options.deliveries) / rates.length);
@@ -51,8 +57,8 @@ for (const [index, scenario] of equal.entries()) {
 console.log(
   `\nAborted, and requests that the new revision received, mean of ${options.regressions} deliveries\n`,
 );
-printRow(['revision', 'requests/s', ...heads]);
-printRow(Array(heads.length + 2).fill('---'));
+printRow(['revision', 'requests/s', ...heads, 'limit of any test']);
+printRow(Array(heads.length + 3).fill('---'));
 for (const scenario of worse) {
   for (const rate of rates) {
     const cells = rules.map((of) => {
@@ -60,7 +66,7 @@ for (const scenario of worse) {
       const exposed = Math.round(all.reduce((sum, it) => sum + it.exposed, 0) / all.length);
       return `${shareOf(all, 'aborted')} / ${shareOf(all, 'promoted')}, ${exposed.toLocaleString('en')}`;
     });
-    printRow([scenario.name, rate, ...cells]);
+    printRow([scenario.name, rate, ...cells, limitOf(scenario, rate)]);
   }
 }
 
@@ -69,6 +75,12 @@ function endings(of: (typeof rules)[number], scenario: Scenario, rate: number, c
     const seed = seedOf(Number(options.seed), rate, number);
     return deliver(of, new Traffic(scenario, rate, Number(options.scrape), seed));
   });
+}
+
+/** Detected in the time budget of the first step, and expected requests until the detection. */
+function limitOf(scenario: Scenario, rate: number): string {
+  const power = largestPower(scenario, rate * STEPS[0].weight * TIME_BUDGET);
+  return `${(power * 100).toFixed(2)} %, ${Math.round(leastRequests(scenario)).toLocaleString('en')}`;
 }
 
 function shareOf(all: Ending[], outcome: Ending['outcome']): string {

@@ -1,15 +1,11 @@
 /** Rules of analyses: sequential tests, our fixed bounds, and the documented examples of two other projects. */
 
-import { hypotheses } from '../../../operator/analysis/sequential/hypotheses.js';
+import { decide } from '../../../operator/analysis/sequential/evaluate-counts.js';
+import { hypotheses, type RevisionWindows } from '../../../operator/analysis/sequential/hypotheses.js';
 import type {
   OperationCounts,
   RevisionCounts,
 } from '../../../operator/analysis/sequential/revision-counts.js';
-import {
-  evidenceOfBounded,
-  evidenceOfWorse,
-  mixtures,
-} from '../../../operator/analysis/sequential/two-proportions.js';
 import { analysis, type MetricSpec } from '../../../operator/api/v1alpha1/spec/analysis.js';
 import { type Arm, BOUNDARIES, type Counters, percentile, type Traffic } from './traffic.js';
 
@@ -36,7 +32,8 @@ export interface Metric {
 
 export interface Rules {
   name: string;
-  metrics: Metric[];
+  /** The metrics of one delivery. */
+  metrics(): Metric[];
 }
 
 const WINDOW = 120;
@@ -46,7 +43,7 @@ const MIN_REQUESTS = 10;
 const defaults = { interval: 30, delay: 60, count: 3, failureLimit: 0 };
 const fixed: Rules = {
   name: 'fixed bounds',
-  metrics: [
+  metrics: () => [
     { ...defaults, measure: (look) => successRate(look, WINDOW, 0.99) },
     { ...defaults, measure: compareP99 },
   ],
@@ -55,7 +52,7 @@ const fixed: Rules = {
 /** AnalysisTemplate of the documentation of Argo Rollouts: at least 0.95 in 5 minutes, failureLimit 3. */
 const argo: Rules = {
   name: 'Argo Rollouts',
-  metrics: [
+  metrics: () => [
     { interval: 300, delay: 300, count: 1, failureLimit: 3, measure: (look) => successRate(look, 300, 0.95) },
   ],
 };
@@ -64,7 +61,7 @@ const argo: Rules = {
 const flaggerPace = { interval: 60, delay: 60, count: 1, failureLimit: 4 };
 const flagger: Rules = {
   name: 'Flagger',
-  metrics: [
+  metrics: () => [
     { ...flaggerPace, measure: (look) => successRate(look, 60, 0.99) },
     { ...flaggerPace, measure: (look) => p99(look, 60, 0.5) },
   ],
@@ -82,9 +79,9 @@ export function rulesOf(percentile: number): readonly Rules[] {
   const pace = { interval: 10, count: 1, failureLimit: 0 };
   const sequential: Rules = {
     name: 'sequential tests',
-    metrics: [
-      { ...pace, delay: 0, measure: (look) => testCounts(errors, look, 0) },
-      { ...pace, delay: 60, measure: (look) => testCounts(latency, look, 60) },
+    metrics: () => [
+      { ...pace, delay: 0, measure: sequentialTest(errors, 0) },
+      { ...pace, delay: 60, measure: sequentialTest(latency, 60) },
     ],
   };
   return [sequential, fixed, argo, flagger];
@@ -114,25 +111,34 @@ function compareP99(look: Look): Result {
   return mine > 1 || mine - theirs > Math.max(0.05, 0.2 * theirs) ? 'bad' : 'good';
 }
 
-/** From the second step on, requests are counted a minute later, as in the operator. */
-const SETTLE = 60;
+/** The test of one metric over a delivery: each step starts a test, with the evidence of the earlier ones. */
+function sequentialTest(spec: MetricSpec, delay: number): (look: Look) => Result {
+  let [since, earlier, last] = [-1, 0, 0];
+  return (look) => {
+    if (look.since !== since) [since, earlier] = [look.since, last];
+    const from = Math.max(since, delay);
+    if (look.now <= from) return 'undecided';
+    const { outcome, evidence } = decide(spec, hypothesesAt(spec, look, from), earlier);
+    last = evidence;
+    return { Success: 'good', Failure: 'bad', Inconclusive: 'undecided' }[outcome] as Result;
+  };
+}
 
-/** The decision of `evaluateCounts`, without its interval, which takes a hundred times as long to compute. */
-function testCounts(spec: MetricSpec, { traffic, now, step, since, steps }: Look, delay: number): Result {
-  const from = Math.max(step === 0 ? since : since + SETTLE, delay);
-  if (now <= from) return 'undecided';
-  const counts = (arm: Arm): RevisionCounts =>
-    new Map([['', operationCounts(traffic.at(arm, from), traffic.between(arm, from, now))]]);
-  const alpha = spec.sequential!.alpha / steps;
-  let result: Result = 'undecided';
-  for (const one of hypotheses(spec, counts('canary'), counts('stable'))) {
-    const { counts: pair, prior, alphaShare, decidesPass } = one;
-    const likelihoods = mixtures(pair, prior);
-    if (evidenceOfWorse(pair, 0, likelihoods) >= -Math.log(alpha * alphaShare)) return 'bad';
-    const isBounded = evidenceOfBounded(pair, prior.minEffect, likelihoods) > -Math.log(alpha);
-    if (decidesPass && isBounded) result = 'good';
-  }
-  return result;
+/** Windows as in the operator, see CountsReader. */
+function hypothesesAt(spec: MetricSpec, { traffic, now }: Look, from: number) {
+  const windows = (arm: Arm, other: Arm): RevisionWindows => {
+    const before = traffic.at(arm, from);
+    const start = before.requests === 0 ? from : traffic.scrapedSince(arm, from);
+    const end = traffic.at(other, now).at;
+    const narrow =
+      start === undefined || end <= start
+        ? traffic.between(arm, from, from)
+        : traffic.between(arm, start, end);
+    const of = (counters: Counters): RevisionCounts => new Map([['', operationCounts(before, counters)]]);
+    const seconds = traffic.meanAt(arm, now) - (before.requests === 0 ? from : traffic.meanAt(arm, from));
+    return { narrow: of(narrow), wide: of(traffic.between(arm, from, now)), seconds };
+  };
+  return hypotheses(spec, windows('canary', 'stable'), windows('stable', 'canary'));
 }
 
 function operationCounts(start: Counters, added: Counters): OperationCounts {

@@ -33,12 +33,19 @@ export interface Counters {
 
 export type Arm = 'canary' | 'stable';
 
+/** Prometheus scrapes each pod at its own offset within the interval. */
+const PODS: Record<Arm, number> = { canary: 1, stable: 3 };
+
+interface Pod {
+  phase: number;
+  now: Counters;
+  scraped: Counters[];
+}
+
 export class Traffic {
-  readonly exposed = () => this.now.canary.requests;
-  private readonly now: Record<Arm, Counters>;
-  private readonly scraped: Record<Arm, Counters[]> = { canary: [], stable: [] };
+  readonly exposed = () => this.pods.canary.reduce((sum, { now }) => sum + now.requests, 0);
+  private readonly pods: Record<Arm, Pod[]>;
   private readonly shares: Record<Arm, number[]>;
-  private readonly phase: number;
   private readonly incidentAt: number;
 
   constructor(
@@ -47,13 +54,17 @@ export class Traffic {
     private readonly scrapeInterval: number,
     private readonly seed: number,
   ) {
-    this.shares = { stable: bucketShares(1), canary: bucketShares(scenario.slower, scenario.tail) };
+    this.shares = { stable: bucketShares(1), canary: histogramShares(scenario) };
     const random = uniform(seedOf(seed, -1));
-    this.phase = Math.floor((random() * scrapeInterval) / TICK) * TICK;
     this.incidentAt = 60 + Math.floor(random() * 120) * TICK;
-    this.now = { canary: noCounters(), stable: noCounters() };
+    const podsOf = (arm: Arm) =>
+      Array.from({ length: PODS[arm] }, () => ({
+        phase: Math.floor((random() * scrapeInterval) / TICK) * TICK,
+        ...{ now: noCounters(), scraped: [] },
+      }));
+    this.pods = { canary: podsOf('canary'), stable: podsOf('stable') };
     this.add('stable', perSecond * HISTORY, ERRORS, random);
-    this.scrape(0);
+    for (const pod of [...this.pods.canary, ...this.pods.stable]) scrape(pod, 0);
   }
 
   /** The requests of the tick that ends at `at`. A weight from 0 to 1. */
@@ -63,15 +74,31 @@ export class Traffic {
     const errors = ERRORS + ((isIncident && this.scenario.incident) || 0);
     this.add('canary', this.perSecond * weight * TICK, errors + this.scenario.moreErrors, random);
     this.add('stable', this.perSecond * (1 - weight) * TICK, errors, random);
-    if ((at - this.phase) % this.scrapeInterval === 0) this.scrape(at);
+    for (const pod of [...this.pods.canary, ...this.pods.stable])
+      if ((at - pod.phase) % this.scrapeInterval === 0) scrape(pod, at);
   }
 
-  /** Newest scrape at this time. */
+  /** Sum of the newest scrapes of the pods at this time. `at`: time of the oldest of them. */
   at(arm: Arm, time: number): Counters {
-    const scrapes = this.scraped[arm];
-    let index = scrapes.length - 1;
-    while (index > 0 && scrapes[index]!.at > time) index -= 1;
-    return scrapes[index]!;
+    const newest = this.pods[arm].map(({ scraped }) => newestAt(scraped, time));
+    return newest.reduce((sum, one) => ({
+      at: Math.min(sum.at, one.at),
+      requests: sum.requests + one.requests,
+      errors: sum.errors + one.errors,
+      buckets: sum.buckets.map((count, index) => count + one.buckets[index]!),
+    }));
+  }
+
+  /** Mean time of the newest scrapes of the pods. */
+  meanAt(arm: Arm, time: number): number {
+    const times = this.pods[arm].map(({ scraped }) => newestAt(scraped, time).at);
+    return times.reduce((sum, at) => sum + at, 0) / times.length;
+  }
+
+  /** The first time at which all pods have been scraped since this time; undefined before it. */
+  scrapedSince(arm: Arm, time: number): number | undefined {
+    const firsts = this.pods[arm].map(({ scraped }) => scraped.find(({ at }) => at >= time)?.at);
+    return firsts.some((at) => at === undefined) ? undefined : Math.max(...(firsts as number[]));
   }
 
   /** Increase of the counters between two times. */
@@ -86,21 +113,37 @@ export class Traffic {
   }
 
   private add(arm: Arm, mean: number, errorShare: number, random: () => number): void {
-    const now = this.now[arm];
-    let requests = 0;
-    this.shares[arm].forEach((share, index) => {
-      const count = poisson(mean * share, random);
-      now.buckets[index]! += count;
-      requests += count;
-    });
-    now.requests += requests;
-    now.errors += Math.min(requests, poisson(requests * -Math.log1p(-errorShare), random));
+    for (const { now } of this.pods[arm]) {
+      let requests = 0;
+      this.shares[arm].forEach((share, index) => {
+        const count = poisson((mean / PODS[arm]) * share, random);
+        now.buckets[index]! += count;
+        requests += count;
+      });
+      now.requests += requests;
+      now.errors += Math.min(requests, poisson(requests * -Math.log1p(-errorShare), random));
+    }
   }
+}
 
-  private scrape(at: number): void {
-    for (const arm of ['canary', 'stable'] as const)
-      this.scraped[arm].push({ ...this.now[arm], at, buckets: [...this.now[arm].buckets] });
-  }
+/** Share of failed requests of the canary. */
+export function errorShare({ moreErrors }: Scenario): number {
+  return ERRORS + moreErrors;
+}
+
+/** Shares of the buckets of the histogram of the canary. */
+export function histogramShares({ slower, tail }: Scenario): number[] {
+  return bucketShares(slower, tail);
+}
+
+function scrape({ now, scraped }: Pod, at: number): void {
+  scraped.push({ ...now, at, buckets: [...now.buckets] });
+}
+
+function newestAt(scraped: readonly Counters[], time: number): Counters {
+  let index = scraped.length - 1;
+  while (index > 0 && scraped[index]!.at > time) index -= 1;
+  return scraped[index]!;
 }
 
 /** Percentile by linear interpolation, like `histogram_quantile`. */

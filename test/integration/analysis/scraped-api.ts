@@ -1,8 +1,10 @@
 /** Revisions of the API as Prometheus scrapes them: the API's own metrics, with the labels that a ServiceMonitor adds. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Gauge } from 'prom-client';
 import { type JobMetrics, jobMetrics } from '../../../api-server/jobs/job-metrics.js';
 import { createMetrics, type Metrics } from '../../../api-server/observability/metrics/metrics.js';
+import { METRICS } from '../../../contract/metrics.js';
 
 export const NAMESPACE = 'platform';
 
@@ -11,7 +13,8 @@ export class ScrapedRevision {
   readonly metrics: Metrics;
   private readonly jobMetrics: JobMetrics;
 
-  constructor(revision: string) {
+  /** `startedAt`: start of its process, in milliseconds since the epoch. */
+  constructor(revision: string, startedAt = Date.now()) {
     const nothing = { databaseReady: () => true, redisReady: () => true };
     const sources = {
       ...{ version: '1.0.0', revision, ...nothing },
@@ -19,6 +22,10 @@ export class ScrapedRevision {
     };
     this.metrics = createMetrics(sources);
     this.jobMetrics = jobMetrics(this.metrics.registry);
+    const { registry } = this.metrics;
+    registry.removeSingleMetric(METRICS.processStart);
+    const start = { name: METRICS.processStart, help: 'Start of the process.', registers: [registry] };
+    new Gauge(start).set(startedAt / 1000);
   }
 
   jobs(count: number, queue = 'webhook-delivery', { failed = false, seconds = 0.2 } = {}): void {
@@ -58,9 +65,10 @@ export class ScrapedApi {
     return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  expose(revision: string, scraped: ScrapedRevision): void {
-    scraped.metrics.registry.setDefaultLabels({ namespace: NAMESPACE, pcf_dev_revision: revision });
-    this.revisions.set(revision, scraped);
+  expose(revision: string, scraped: ScrapedRevision, pod = 'pod-1'): void {
+    const labels = { namespace: NAMESPACE, pcf_dev_revision: revision, pod };
+    scraped.metrics.registry.setDefaultLabels(labels);
+    this.revisions.set(`${revision}/${pod}`, scraped);
   }
 
   private async exposition(): Promise<string> {

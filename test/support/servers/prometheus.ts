@@ -89,9 +89,22 @@ export class TestPrometheus {
 
   /** Current result of a query, one number per series. Only without TLS. */
   async values(query: string): Promise<number[]> {
-    const response = await fetch(`${this.url}/api/v1/query?${new URLSearchParams({ query })}`);
-    const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } };
-    return data.result.map(({ value }) => Number(value[1]));
+    return (await this.samples(query)).map(({ value }) => value);
+  }
+
+  /** Result of a query at a time, in milliseconds since the epoch. Only without TLS. */
+  async samples(
+    query: string,
+    at = Date.now(),
+  ): Promise<{ labels: Record<string, string>; value: number }[]> {
+    const parameters = new URLSearchParams({ query, time: (at / 1000).toFixed(3) });
+    const response = await fetch(`${this.url}/api/v1/query?${parameters}`);
+    const { data, error } = (await response.json()) as {
+      data?: { result: { metric: Record<string, string>; value: [number, string] }[] };
+      error?: string;
+    };
+    if (!data) throw new Error(error);
+    return data.result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }));
   }
 }
 

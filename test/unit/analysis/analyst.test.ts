@@ -87,29 +87,58 @@ describe('Analyst.look', () => {
     assert.equal(last.verdict, 'Running');
   });
 
-  it('counts requests for sequential tests since the step, and a minute later after a weight with requests', () => {
+  describe('with a sequential test', () => {
     const sequential = { name: 'rate', successRate: {}, sequential: {} };
-    const given = (step: number, since: number, weights = [5, 25]) => ({
+    const given = (since: number, weight = 5, step = 0) => ({
       analysis: analysisOf({ metrics: [sequential] }),
-      steps: weights.map((weight) => ({ weight })),
-      ...{ step, stepSince: iso(since) },
+      ...{ steps: [{}, {}], step, stepSince: iso(since), subject: { ...subject, weight } },
     });
-    const first = look(START, undefined, given(0, START + 5_000));
-    assert.equal(requested[0]!.countFrom, START + 5_000);
-    const interval = {
-      ...{ since: iso(START + 5_000), estimate: 0, lower: -1, upper: 1, minEffect: 0.01 },
-      ...{ requests: 10, stableRequests: 90 },
-    };
-    finished = [{ ...done(requested[0]!, 'Inconclusive', START + 6_000), sequential: interval }];
-    const { status } = look(START + MINUTE, first.status, given(0, START + 5_000));
-    assert.equal(requested[0]!.countFrom, START + 5_000);
-    look(START + MINUTE, status, given(0, START + 50_000)); // the weight was raised
-    assert.equal(requested[0]!.countFrom, START + 50_000 + MINUTE);
-    look(START + MINUTE, status, given(1, START + MINUTE));
-    assert.equal(requested[0]!.countFrom, START + 2 * MINUTE);
-    const other = { ...subject, startedAt: iso(START + 1) };
-    look(START + MINUTE, undefined, { ...given(1, START + MINUTE, [0, 25]), subject: other });
-    assert.equal(requested[0]!.countFrom, START + MINUTE);
+    /** Result of the measurement that was requested last. */
+    const measured = (evidence: number, at: number): Measurement => ({
+      ...done(requested[0]!, 'Inconclusive', at),
+      sequential: {
+        ...{ since: iso(requested[0]!.countFrom!), estimate: 0, lower: -1, upper: 1, minEffect: 0.01 },
+        ...{ requests: 10, stableRequests: 90 },
+        ...{ evidence, earlierEvidence: requested[0]!.earlierEvidence! },
+      },
+    });
+    const test = () => [requested[0]!.countFrom, requested[0]!.earlierEvidence];
+
+    it('counts requests since the weight and the step are in effect, and restarts with each change', () => {
+      const first = look(START, undefined, given(START));
+      assert.deepEqual(test(), [START, 0]);
+      finished = [measured(1, START + 1_000)];
+      const { status } = look(START + MINUTE, first.status, given(START));
+      assert.deepEqual(test(), [START, 0]);
+      assert.deepEqual(analysisStatus.parse(status), status);
+      // Pods became unready: the weight is lower within the step.
+      const lower = look(START + MINUTE, status, given(START, 3)).status;
+      assert.deepEqual(test(), [START + MINUTE, 1]);
+      assert.deepEqual([lower.weight, lower.weightSince], [3, iso(START + MINUTE)]);
+      look(START + 2 * MINUTE, lower, given(START, 3));
+      assert.deepEqual(test(), [START + MINUTE, 1]);
+      look(START + 3 * MINUTE, lower, given(START + 3 * MINUTE, 3, 1));
+      assert.deepEqual(test(), [START + 3 * MINUTE, 1]);
+    });
+
+    it('keeps the evidence over steps, for a metric that only some steps name', () => {
+      const named = (step: number) => ({
+        ...given(START + step * MINUTE, 5 + step, step),
+        steps: [{ analysis: ['rate'] }, {}, { analysis: ['rate'] }],
+        analysis: analysisOf({ metrics: [sequential, { name: 'always', query: 'a', max: 1 }] }),
+      });
+      const first = look(START, undefined, named(0));
+      finished = [measured(2, START + 1_000)];
+      const { status } = look(START + MINUTE, first.status, named(0));
+      finished = [];
+      const between = look(START + MINUTE, status, named(1)).status;
+      assert.deepEqual(between.evidence, [{ metric: 'rate', value: 2 }]);
+      const last = look(START + 2 * MINUTE, between, named(2)).status;
+      assert.equal(requested.find(({ metric }) => metric.name === 'rate')?.earlierEvidence, 2);
+      assert.deepEqual(analysisStatus.parse(last), last);
+      const retried = { ...named(0), subject: { ...subject, startedAt: iso(START + 1) } };
+      assert.equal(look(START + 2 * MINUTE, last, retried).status.evidence, undefined);
+    });
   });
 
   describe('at a step', () => {

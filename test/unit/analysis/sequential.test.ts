@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Interval, Sample } from '../../../operator/analysis/analysis-model.js';
+import type { Interval, Sample, Windows } from '../../../operator/analysis/analysis-model.js';
 import { boundText, evaluate } from '../../../operator/analysis/bounds.js';
 import { judge } from '../../../operator/analysis/judge.js';
 import { fresh, record } from '../../../operator/analysis/measurement-record.js';
@@ -9,6 +9,9 @@ import { withHistory } from '../../../operator/analysis/sequential/interval-hist
 import { revisionCounts } from '../../../operator/analysis/sequential/revision-counts.js';
 import { boundaries } from '../../../operator/analysis/sequential/slow-requests.js';
 import { MAX_INTERVALS, type SequentialStatus } from '../../../operator/api/v1alpha1/status/analysis.js';
+import { deliver } from '../../bench/verdicts/delivery.js';
+import { rulesOf } from '../../bench/verdicts/rules.js';
+import { Traffic } from '../../bench/verdicts/traffic.js';
 import { iso, next, plannedMetric, START, subject } from './metrics-under-test.js';
 
 const MINUTE = 60_000;
@@ -32,15 +35,25 @@ function series(counts: Record<string, number>): Sample[] {
 
 const STABLE = { requests: 20_000, errors: 20, total_requests: 100_000, total_errors: 100 };
 
+/** Pods that are scraped at the same time: both windows are equal. */
+function windows(counts: Record<string, number>): Windows {
+  return { narrow: series(counts), wide: series(counts), wideSeconds: 600 };
+}
+
 function outcomeOf(
-  canary: Record<string, number>,
-  stable: Record<string, number> = STABLE,
+  canary: Record<string, number> | Windows,
+  stable: Record<string, number> | Windows = STABLE,
   given: Record<string, unknown> = {},
   note?: string,
 ) {
-  const { spec, steps } = sequentialMetric(given);
-  const reading = { type: 'Counts' as const, since: START, canary: series(canary), stable: series(stable) };
-  return evaluate(spec, { ...reading, ...(note ? { note } : {}) }, steps);
+  const { spec } = sequentialMetric(given);
+  const of = (it: Record<string, number> | Windows) =>
+    'wideSeconds' in it && Array.isArray(it.wide) ? (it as Windows) : windows(it as Record<string, number>);
+  const reading = { type: 'Counts' as const, since: START, at: START + 10 * MINUTE };
+  return evaluate(spec, {
+    ...{ ...reading, canary: of(canary), stable: of(stable) },
+    ...(note ? { note } : {}),
+  });
 }
 
 describe('sequential test of the success rate', () => {
@@ -64,6 +77,22 @@ describe('sequential test of the success rate', () => {
       outcomeOf({ requests: 100, errors: 0 }, STABLE, { sequential: { minEffect: 0.2 } }).outcome,
       'Success',
     );
+  });
+
+  it('reports the smallest effect that the traffic can show within the time budget', () => {
+    const [few, many] = [100, 2_000].map((requests) => outcomeOf({ requests, errors: 0 }).sequential!);
+    assert.ok(few!.detectable! > many!.detectable! && many!.detectable! < 0.01, `${few!.detectable}`);
+  });
+
+  it('compares requests of the same time when pods are scraped at different times', () => {
+    // An incident of both: 200 of 1,000 requests fail. The newest sample of stable is from before it.
+    const canary = {
+      ...{ wide: series({ requests: 2_000, errors: 200 }), narrow: series({ requests: 1_000 }) },
+      wideSeconds: 600,
+    };
+    const before = windows({ ...STABLE, requests: 20_000, errors: 0 });
+    assert.equal(outcomeOf(canary, before).outcome, 'Inconclusive');
+    assert.equal(outcomeOf({ ...canary, narrow: canary.wide }, before).outcome, 'Failure');
   });
 
   it('does not fail for one error of few requests, which a bound of 0.99 does', () => {
@@ -119,7 +148,11 @@ describe('sequential test of the success rate', () => {
         ]),
       );
     const { spec } = sequentialMetric({ successRate: { perOperation: true } });
-    const tested = hypotheses(spec, revisionCounts(series(counts(10))), revisionCounts(series(counts(90))));
+    const both = (requests: number) => {
+      const of = revisionCounts(series(counts(requests)));
+      return { narrow: of, wide: of, seconds: 600 };
+    };
+    const tested = hypotheses(spec, both(10), both(90));
     assert.deepEqual(
       tested.map(({ operation }) => operation),
       [undefined, ...operations],
@@ -222,7 +255,7 @@ describe('judge of a sequential metric', () => {
   const metric = sequentialMetric();
   const interval: Interval = {
     ...{ since: iso(START), estimate: 0, lower: -0.1, upper: 0.1, minEffect: 0.01 },
-    ...{ requests: 10, stableRequests: 90 },
+    ...{ requests: 10, stableRequests: 90, evidence: 0, earlierEvidence: 0 },
   };
   const judged = (outcome: 'Success' | 'Failure' | 'Inconclusive', at: number, stepSince = START) => {
     const results = record(
@@ -236,8 +269,8 @@ describe('judge of a sequential metric', () => {
 
   it('has defaults of its own: an early first measurement, short intervals, one decision', () => {
     assert.deepEqual(
-      [metric.initialDelayMs, metric.intervalMs, metric.count, metric.failureLimit, metric.steps],
-      [0, 10_000, 1, 0, 3],
+      [metric.initialDelayMs, metric.intervalMs, metric.count, metric.failureLimit],
+      [0, 10_000, 1, 0],
     );
     const slow = sequentialMetric({ successRate: undefined, latency: {} });
     assert.equal(slow.initialDelayMs, MINUTE);
@@ -253,16 +286,48 @@ describe('judge of a sequential metric', () => {
     assert.deepEqual([verdict, message], ['Running', 'errors: details']);
   });
 
+  /** The verdict on an undecided test with its first interval at `first`, at another time. */
+  const judgedAt = (now: number, first: number | undefined, of = metric, stepSince = START) => {
+    const counts = fresh('errors', START);
+    const sequential = first === undefined ? {} : { sequential: interval };
+    const [recorded] = record([counts], next(counts, 'Inconclusive', first ?? now, { ...sequential }));
+    return judge([of], [{ ...recorded!, detail: 'details' }], now, iso(stepSince));
+  };
+
   it('is inconclusive after the time budget, without an abort', () => {
-    assert.equal(judged('Inconclusive', START + 59 * MINUTE).verdict, 'Running');
-    const { verdict, message } = judged('Inconclusive', START + 60 * MINUTE);
+    assert.equal(judgedAt(START + 60 * MINUTE, START + MINUTE).verdict, 'Running');
+    const { verdict, message } = judgedAt(START + 61 * MINUTE, START + MINUTE);
     assert.equal(verdict, 'Inconclusive');
     assert.match(
       message,
       /not decided since 2026-.*, within its time budget of 1h; last result: details; kubectl pcf/,
     );
     assert.equal(judged('Success', START + 61 * MINUTE).verdict, 'Passed');
-    assert.equal(judged('Inconclusive', START + 61 * MINUTE, START + 2 * MINUTE).verdict, 'Running');
+    const restarted = judgedAt(START + 61 * MINUTE, START + MINUTE, metric, START + 2 * MINUTE);
+    assert.equal(restarted.verdict, 'Running');
+  });
+
+  it('with a time budget of a minute, is not over it before the pods have been scraped', () => {
+    const short = sequentialMetric({ sequential: { timeBudget: '1m' } });
+    const scrapedAt = START + 1.5 * MINUTE;
+    assert.equal(judgedAt(scrapedAt, undefined, short).verdict, 'Running');
+    assert.equal(judgedAt(scrapedAt, scrapedAt, short).verdict, 'Running');
+    assert.equal(judgedAt(scrapedAt + MINUTE, scrapedAt, short).verdict, 'Inconclusive');
+    assert.equal(judgedAt(START + 6 * MINUTE, undefined, short).verdict, 'Inconclusive');
+  });
+});
+
+describe('sequential tests of simulated deliveries', () => {
+  it('abort no equal revision because of an incident, although its pods are scraped at different times', () => {
+    const incident = { name: 'incident', moreErrors: 0, slower: 1, incident: 0.05 };
+    const [sequential] = rulesOf(99);
+    const outcomes = [30, 120].flatMap((scrapeInterval) =>
+      Array.from({ length: 10 }, (_, seed) => {
+        const traffic = new Traffic(incident, 2_000, scrapeInterval, seed);
+        return deliver(sequential!, traffic).outcome;
+      }),
+    );
+    assert.ok(!outcomes.includes('aborted'), `${outcomes}`);
   });
 });
 
@@ -276,6 +341,8 @@ describe('history of an interval', () => {
       minEffect: 0.01,
       requests: 1,
       stableRequests: 1,
+      evidence: 0,
+      earlierEvidence: 0,
     },
   };
 
@@ -302,7 +369,8 @@ describe('history of an interval', () => {
 describe('countsQuery', () => {
   it('reads counts since the start, and the counters at that time, for one revision', () => {
     const { spec } = sequentialMetric({ successRate: { perOperation: true } });
-    const query = countsQuery(spec, labels, subject, 90_000);
+    const part = { from: START, to: START + 90_000, isFirst: true };
+    const query = countsQuery(spec, labels, subject, part);
     assert.match(
       query,
       /"counted", "requests".* or .*"total_requests".* or .*"errors".* or .*"total_errors"/,
@@ -311,5 +379,6 @@ describe('countsQuery', () => {
     assert.match(query, /\{namespace="platform",pcf_dev_revision="api-new"\}\[90000ms\]/);
     assert.match(query, /\[10m\] offset 90000ms/);
     assert.doesNotMatch(query, /increase|rate/);
+    assert.doesNotMatch(countsQuery(spec, labels, subject, { ...part, isFirst: false }), /total_/);
   });
 });

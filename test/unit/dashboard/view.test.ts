@@ -103,6 +103,7 @@ describe('dashboard view', () => {
     const sequential = {
       ...{ since: at(0), operation: 'Orders', boundary: 0.25, estimate: 0.02, lower: 0.001, upper: 0.05 },
       ...{ minEffect: 0.002, requests: 1_000, stableRequests: 9_000, history: [] },
+      ...{ evidence: 5, earlierEvidence: 0 },
     };
     const metric = {
       name: 'p99',
@@ -118,7 +119,7 @@ describe('dashboard view', () => {
     assert.deepEqual(analysis?.metrics, [
       {
         ...metrics[0],
-        interval: 'Orders: 2 percentage points more requests above 0.25 s, between 0.1 and 5; 1,000 requests',
+        interval: 'Orders: requests above 0.25 s +2 percentage points (from +0.1 to +5), 1,000 requests',
       },
       metric,
     ]);

@@ -73,7 +73,7 @@ export type Comparison = z.output<typeof comparison>;
 const sequential = z.strictObject({
   alpha: z.number().min(1e-6).max(0.2).default(0.01).meta({
     description:
-      'Probability of aborting a revision that is not worse than the stable one, divided among the steps, and of passing with one that is worse by `minEffect`. A step that restarts is tested again.',
+      'Probability of aborting a revision that is not worse than the stable one, over the whole delivery, and of passing a step with one that is worse by `minEffect`.',
   }),
   minEffect: z.number().min(1e-4).max(10).optional().meta({
     description:
@@ -81,7 +81,7 @@ const sequential = z.strictObject({
   }),
   timeBudget: durationWithin('1m', '168h').default('1h').meta({
     description:
-      'Time per step for a decision. After it the analysis is inconclusive: the delivery waits, and the measurements continue.',
+      'Time for a decision, from the first interval of a step on. After it the analysis is inconclusive: the delivery waits, and the measurements continue.',
   }),
 });
 export type SequentialTest = z.output<typeof sequential>;

@@ -22,9 +22,18 @@ const requests = (description: string) =>
     .max(1e15)
     .meta({ description: `${description} since \`since\`.` });
 
+/** Log e-values. In a status of an earlier version they are missing. */
+const evidence = (description: string) =>
+  z
+    .number()
+    .min(-1e6)
+    .max(1e6)
+    .default(0)
+    .meta({ description: `Natural logarithm of the e-value ${description}.` });
+
 export const sequentialStatus = z.strictObject({
   since: time(
-    'Time of the first counted request: the weight of the step took effect, or the initial delay ended.',
+    'Start of the test: the weight took effect, the step started, or the initial delay ended. A change of the effective weight starts a new test.',
   ),
   operation: shortText
     .optional()
@@ -41,8 +50,15 @@ export const sequentialStatus = z.strictObject({
   lower: difference('Lower bound of the increase. Above 0, the delivery is aborted.'),
   upper: difference('Upper bound of the increase. Below `minEffect`, the step has passed.'),
   minEffect: difference('Smallest relevant increase.'),
+  detectable: difference(
+    'Increase that is detected with a probability of about 95 % within the time budget, at the traffic so far.',
+  ).optional(),
   requests: requests('Requests of the new revision'),
   stableRequests: requests('Requests of the stable revision'),
+  evidence: evidence(
+    'that the new revision is worse, with that of earlier tests. The delivery is aborted at -ln(alpha), which is 4.6 for an alpha of 0.01',
+  ),
+  earlierEvidence: evidence('of the earlier tests of the delivery'),
   history: z
     .array(
       z.strictObject({
@@ -102,6 +118,11 @@ export const analysisStatus = z.strictObject({
   stepSince: time(
     'Time at which the weight of that step took effect. Measurements since then count for the step.',
   ).optional(),
+  weight: z.int().min(0).max(100).optional().meta({
+    description: 'Effective weight that sequential tests are about, in percent.',
+    format: 'int32',
+  }),
+  weightSince: time('Time since which that weight is in effect.').optional(),
   verdict: z.enum(VERDICTS).meta({ description: 'Verdict on all metrics together.' }),
   message: longText.meta({
     description: 'Condition that the analysis waits for, or the cause of its failure.',
@@ -111,5 +132,19 @@ export const analysisStatus = z.strictObject({
     // Not a map: server-side apply sets a map list that loses its last item to null, which the schema rejects.
     'x-kubernetes-list-type': 'atomic',
   }),
+  evidence: z
+    .array(
+      z.strictObject({
+        metric: shortText.meta({ description: 'Name of the metric.' }),
+        value: evidence('of its tests'),
+      }),
+    )
+    .max(64)
+    .optional()
+    .meta({
+      description:
+        'Evidence of earlier sequential tests of this delivery, whose metrics have no newer result.',
+      'x-kubernetes-list-type': 'atomic',
+    }),
 });
 export type AnalysisStatus = z.output<typeof analysisStatus>;
