@@ -1,15 +1,17 @@
 /**
  * A proxy of the API server, as a program: at SIGUSR2 it ends each watch of pods with the error of an expired
- * version (410), so that the operator lists the pods again. Arguments: address of the API server, file of its CA.
- * Prints its port.
+ * version (410), so that the operator lists the pods again. Arguments: address of the API server, and the folder of
+ * its certificate and key, which the proxy uses as well, because clients reject plain HTTP. Prints its port.
  */
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Agent } from 'undici';
 
-const [, , origin = '', ca = ''] = process.argv;
-const agent = new Agent({ connect: { ca: readFileSync(ca, 'utf8') }, bodyTimeout: 0 });
+const [, , origin = '', folder = ''] = process.argv;
+const [cert, key] = ['crt', 'key'].map((end) => readFileSync(`${folder}/apiserver.${end}`, 'utf8'));
+const agent = new Agent({ connect: { ca: cert }, bodyTimeout: 0 });
 const expired = { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' };
 const watches = new Set<() => void>();
 
@@ -17,7 +19,7 @@ process.on('SIGUSR2', () => {
   for (const end of watches) end();
 });
 
-const server = createServer((request, response) => {
+const server = createServer({ cert, key }, (request, response) => {
   forward(request, response).catch(() => response.destroy());
 });
 server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));

@@ -88,11 +88,11 @@ export class OperatorRun {
   async startBehindProxy(): Promise<() => void> {
     const { parts, stateDir } = this.cluster.sandbox;
     const program = new URL('expiring-proxy.js', import.meta.url).pathname;
-    const args = [program, parts.cluster.server, join(stateDir, 'pki', 'apiserver.crt')];
+    const args = [program, parts.cluster.server, join(stateDir, 'pki')];
     const proxy = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.stopProxy = () => void proxy.kill();
     const [port] = (await once(proxy.stdout, 'data')) as [Buffer];
-    await this.start([], `http://127.0.0.1:${port.toString().trim()}`);
+    await this.start([], `https://127.0.0.1:${port.toString().trim()}`);
     return () => void proxy.kill('SIGUSR2');
   }
 
