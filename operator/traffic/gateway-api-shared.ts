@@ -40,6 +40,7 @@ const dialect: Dialect<Rule> = {
   list: 'rules',
   isOurs: (api, { backendRefs = [] }) =>
     backendRefs.length > 0 && backendRefs.every((backend) => isOurs(api, backend)),
+  areHeaderRulesNamed: false,
   // Detected by its match: rules have names only in newer versions of the Gateway API.
   isHeaderRule: (api, { matches = [], backendRefs = [] }, header) =>
     backendRefs.length === 1 &&

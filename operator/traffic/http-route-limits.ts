@@ -40,7 +40,7 @@ const MAX_ENTRIES = 16;
 export const httpRouteLimits: LimitDialect<Rule> = {
   nameOf: ({ name }) => name,
   matchedHeaders: ({ matches = [] }) =>
-    matches.flatMap(({ headers = [] }) => headers.map(({ name }) => name)),
+    matches.flatMap(({ headers = [] }) => headers.map(({ name }) => ({ name }))),
   changedHeaders: ({ filters = [], backendRefs = [] }) => [
     // A filter of the rule may apply after those of its backends: only its additions leave the cookie as it is.
     ...filters.flatMap(({ responseHeaderModifier }) => removedBy(responseHeaderModifier)),

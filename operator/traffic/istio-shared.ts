@@ -38,7 +38,10 @@ const dialect: Dialect<HttpRoute> = {
   type: VirtualServiceKind,
   limits: {
     nameOf: ({ name }) => name,
-    matchedHeaders: ({ match = [] }) => match.flatMap(({ headers = {} }) => Object.keys(headers)),
+    matchedHeaders: ({ match = [] }) =>
+      match.flatMap(({ headers = {} }) =>
+        Object.entries(headers).map(([name, { exact }]) => ({ name, repeatable: exact })),
+      ),
     changedHeaders: ({ headers, route = [] }) => [
       // Of the whole rule, they apply after those of its destinations: additions leave the cookie as it is.
       ...removedBy(headers),
@@ -54,6 +57,7 @@ const dialect: Dialect<HttpRoute> = {
   list: 'http',
   isOurs: (api, { route = [] }) =>
     route.length > 0 && route.every(({ destination }) => isOurs(api, destination.host)),
+  areHeaderRulesNamed: true,
   // Detected by its name, which the schema always preserves.
   isHeaderRule: (api, { name = '' }) => isNumbered(name, headerRuleName(api, '')),
   stickyCookie: (api, rule) => stickyOf(api, rule),

@@ -18,14 +18,20 @@ export interface RouteLimits {
 /** Accessors for the rules of a kind of route. */
 export interface LimitDialect<Rule> {
   nameOf(rule: Rule): string | undefined;
-  /** Names of the headers in its matches. */
-  matchedHeaders(rule: Rule): string[];
+  matchedHeaders(rule: Rule): MatchedHeader[];
   /** Names of headers of responses whose change would conflict with a cookie that a destination adds. */
   changedHeaders(rule: Rule): string[];
   /** Whether a copy of the rule with one more header takes requests of the other rule. */
   takesFrom(rule: Position<Rule>, other: Position<Rule>): boolean;
   /** The limit of the kind that the rules exceed; undefined: none. */
   exceededLimit(rules: readonly Rule[]): string | undefined;
+}
+
+/** A header in a match of a rule. */
+export interface MatchedHeader {
+  name: string;
+  /** A copy of the rule can require this value again; undefined: none. */
+  repeatable?: string;
 }
 
 /** A rule in its list. */
@@ -59,9 +65,9 @@ function headerLimit<Rule>(
   dialect: LimitDialect<Rule>,
   { api, rules, withHeader }: LimitInput<Rule>,
 ): string | undefined {
-  const { name } = canaryHeader(api);
+  const { name, value } = canaryHeader(api);
   const matching = rules.find(
-    ({ rule, isOurs }) => isOurs && includesName(dialect.matchedHeaders(rule), name),
+    ({ rule, isOurs }) => isOurs && hasConflict(dialect.matchedHeaders(rule), name, value),
   );
   if (matching)
     return `${ruleName(dialect, matching)} matches the header ${name} itself; remove this match, or choose another strategy.canary.header`;
@@ -75,7 +81,7 @@ function stickyLimit<Rule>(
 ): string | undefined {
   if (!withSticky) return undefined;
   const ours = rules.filter(({ isOurs }) => isOurs);
-  const matching = ours.find(({ rule }) => includesName(dialect.matchedHeaders(rule), 'cookie'));
+  const matching = ours.find(({ rule }) => hasConflict(dialect.matchedHeaders(rule), 'cookie'));
   if (matching) return `${ruleName(dialect, matching)} matches the header Cookie itself; remove this match`;
   const changing = ours.find(({ rule }) => includesName(dialect.changedHeaders(rule), 'set-cookie'));
   if (changing)
@@ -92,6 +98,13 @@ function stickyLimit<Rule>(
 /** By number from 1, without the rules of the operator. */
 function ruleName<Rule>({ nameOf }: LimitDialect<Rule>, { rule, index }: Position<Rule>): string {
   return `rule ${nameOf(rule) ?? index + 1}`;
+}
+
+/** Whether a copy cannot require the header as well. */
+function hasConflict(matched: readonly MatchedHeader[], name: string, value?: string): boolean {
+  return matched.some(
+    (one) => includesName([one.name], name) && (value === undefined || one.repeatable !== value),
+  );
 }
 
 function includesName(names: readonly string[], name: string): boolean {

@@ -36,6 +36,8 @@ export interface Dialect<Rule> {
   list: string;
   /** Whether the Service of this PcfApi is the only backend of the rule. */
   isOurs(api: PcfApi, rule: Rule): boolean;
+  /** Whether a rule that the operator added for the header has a reserved name; otherwise its match identifies it. */
+  areHeaderRulesNamed: boolean;
   /** Whether the operator added the rule, for requests with this header. */
   isHeaderRule(api: PcfApi, rule: Rule, header: Mark['header']): boolean;
   /** The rule with the header as additional match, and one revision as destination. */
@@ -91,13 +93,22 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
 
   /** Rules of the user, without those that the operator added. */
   const own = (api: PcfApi, object: KubeObject) => {
-    const headers = [markOf(api, object)?.header, canaryHeader(api)].filter((header) => header !== undefined);
+    const mark = markOf(api, object);
     return rulesOf(object).filter(
-      (rule) =>
-        dialect.stickyCookie(api, rule) === undefined &&
-        !headers.some((it) => dialect.isHeaderRule(api, rule, it)),
+      (rule) => dialect.stickyCookie(api, rule) === undefined && !isAdded(api, mark, rule),
     );
   };
+
+  /** Whether the operator added the rule for the canary header, which can have been another one when it was written. */
+  const isAdded = (api: PcfApi, mark: Mark | undefined, rule: Rule) =>
+    dialect.isHeaderRule(api, rule, mark?.header ?? canaryHeader(api)) &&
+    !(mark && hasOnlyWeights(mark, rule));
+
+  /** Whether only the destination is of the operator, which has added no rules: the rule of a user can have this match. */
+  const hasOnlyWeights = ({ route }: Mark, rule: Rule) =>
+    !dialect.areHeaderRulesNamed &&
+    route.header === undefined &&
+    (dialect.headerTarget(rule) ?? '') in route.weights;
 
   function splice(api: PcfApi, object: KubeObject, route: RouteView): Rule[] {
     const parts = own(api, object).map((rule, index) =>
@@ -167,7 +178,7 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
       const weights: Record<string, number> = {};
       for (const [name, weight] of ours.flatMap((rule) => Object.entries(dialect.weightsOf(rule))))
         weights[name] = Math.max(weights[name] ?? 0, weight);
-      const added = rulesOf(live).filter((rule) => dialect.isHeaderRule(api, rule, mark.header));
+      const added = rulesOf(live).filter((rule) => isAdded(api, mark, rule));
       const header = added.length === ours.length ? dialect.headerTarget(added[0]!) : undefined;
       const mirror = dialect.mirrorOf(api, ours[0]!);
       const cookies = rulesOf(live).map((rule) => dialect.stickyCookie(api, rule));

@@ -87,6 +87,8 @@ describe('limits of a route of the user', () => {
         limitsOf(object).header!,
         /the canary header: rule (1|graph) matches the header x-canary itself; .*choose another strategy\.canary\.header$/,
       );
+    const same = virtualService({ match: [{ headers: { 'x-canary': { exact: 'true' } } }], ...toApi }, toApi);
+    assert.deepEqual(limitsOf(same), {}, 'a copy with the same value matches the same requests');
     const renamed = apiWith('GatewayAPI', { header: { name: 'x-next', value: 'true' } });
     assert.deepEqual(limitsOf(httpRoute(matching({ name: 'x-canary', value: 'no' })), renamed), {});
   });

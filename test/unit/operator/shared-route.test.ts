@@ -190,6 +190,44 @@ describe("user's own route", () => {
     });
   }
 
+  for (const [what, others] of [
+    ['beside other rules', (httpRoute.spec as { rules: object[] }).rules],
+    ['as the only rule', []],
+  ] as const)
+    it(`HTTPRoute: a rule of the user with the canary header itself, ${what}, is not removed before, in or after a delivery`, () => {
+      const matches = [{ headers: [{ type: 'Exact', name: 'x-canary', value: 'true' }] }];
+      const rules = [{ matches, backendRefs: [{ name: 'api', port: 80, weight: 1 }] }, ...others];
+      const theirs: KubeObject = { ...httpRoute, spec: { ...(httpRoute.spec as object), rules } };
+      const { header } = sharedHttpRoute.limits(api, theirs);
+      assert.match(header!, /: rule 1 matches the header x-canary itself/);
+      let live = theirs;
+      const steps: RouteView['weights'][] = [{ [OLD]: 100 }, { [OLD]: 90, [NEW]: 10 }, { [NEW]: 100 }];
+      for (const weights of steps) {
+        live = patched(live, sharedHttpRoute.follow(api, live, { weights }));
+        const route = sharedHttpRoute.read(api, () => live);
+        assert.deepEqual(route, { weights });
+        assert.equal(sharedHttpRoute.follow(api, live, { weights }), undefined);
+        assert.equal(rulesOf(live, 'rules').length, rules.length);
+        assert.deepEqual(sharedHttpRoute.limits(api, live), { header });
+      }
+      assert.deepEqual(patched(live, sharedHttpRoute.release(api, live)).spec, theirs.spec);
+    });
+
+  it('HTTPRoute: a rule of the user with the new canary header is not removed when the header changes during a delivery', () => {
+    const matches = [{ headers: [{ type: 'Exact', name: 'x-next', value: 'yes' }] }];
+    const { rules } = httpRoute.spec as { rules: object[] };
+    const spec = { rules: [{ matches, backendRefs: [{ name: 'api', port: 80, weight: 1 }] }, ...rules] };
+    const route: RouteView = { weights: { [OLD]: 100 }, header: NEW };
+    const theirs: KubeObject = { ...httpRoute, spec };
+    const live = patched(theirs, sharedHttpRoute.follow(api, theirs, route));
+    const canary = { header: { name: 'x-next', value: 'yes' } };
+    const edited = { ...api, spec: { ...api.spec, strategy: { type: 'Canary', canary } } } as typeof api;
+    assert.match(sharedHttpRoute.limits(edited, live).header!, /rule 1 matches the header x-next itself/);
+    const after = patched(live, sharedHttpRoute.follow(edited, live, { weights: { [OLD]: 100 } }));
+    assert.equal(rulesOf(after, 'rules').length, 3);
+    assert.deepEqual(patched(after, sharedHttpRoute.release(edited, after)).spec, spec);
+  });
+
   it('a rule that also routes to another host is not managed', () => {
     const route = [
       { destination: { host }, weight: 50 },
