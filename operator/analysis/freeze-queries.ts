@@ -37,7 +37,7 @@ interface FrozenQuery {
   name: string;
   reason: string;
   opensWhen: string;
-  /** This process has not measured it yet: whether it freezes is known in a moment. */
+  /** This process has no measurement yet, so it is unknown for some milliseconds whether the query freezes. */
   isUnmeasured?: true;
 }
 

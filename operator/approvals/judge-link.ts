@@ -54,7 +54,7 @@ export function judgeLink(
   return openLink(api, claims);
 }
 
-/** Whether the operator has recorded it: the system clock may have been set back since. */
+/** Whether the operator has recorded that the links of this wait expired: the system clock may have been set back since. */
 function isExpired(api: PcfApi | undefined, { approval }: LinkClaims): boolean {
   const { delivery = {} } = api?.status ?? {};
   return approvalId(delivery) === approval && delivery.approval?.linksExpired === true;

@@ -31,7 +31,7 @@ interface Rule {
   backendRefs?: { filters?: Filter[] }[];
 }
 
-/** Of the CRD, which has no constants for them. */
+/** Limits in the schema of the CRD. */
 const MAX_RULES = 16;
 const MAX_MATCHES = 128;
 const MAX_ENTRIES = 16;

@@ -43,7 +43,7 @@ const dialect: Dialect<HttpRoute> = {
         Object.entries(headers).map(([name, { exact }]) => ({ name, repeatable: exact })),
       ),
     changedHeaders: ({ headers, route = [] }) => [
-      // Of the whole rule, they apply after those of its destinations: additions leave the cookie as it is.
+      // Headers of the rule apply after those of its destinations: additions leave the cookie as it is.
       ...removedBy(headers),
       ...route.flatMap((destination) => [
         ...Object.keys(destination.headers?.response?.add ?? {}),

@@ -8,7 +8,7 @@ import { WindowChapters } from './window-chapters.js';
 
 const QUEUE = 'webhook-delivery';
 const ARRIVAL_TIMEOUT_MS = 15_000;
-/** Of the share of each revision, in percentage points: a revision with half of the workers gets about half of the jobs. */
+/** Tolerance of the share of jobs, in percentage points: half of the workers get about half of them. */
 const TOLERANCE = 20;
 
 const analysisBy = (url: string) => ({

@@ -152,7 +152,7 @@ describe("user's own route", () => {
         shared.follow(api, theirs, { weights: { [OLD]: 90, [NEW]: 10 }, header: NEW }),
       );
       const [docs, ...others] = rulesOf(live, list);
-      // Of an HTTPRoute the added rules are the last ones.
+      // In an HTTPRoute the added rules are the last ones.
       const [header, graph] = kind === 'HTTPRoute' ? others.toReversed() : others;
       const [docsBefore, graphBefore] = rulesOf(theirs, list);
       assert.deepEqual(docs, docsBefore);
