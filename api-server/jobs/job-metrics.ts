@@ -41,8 +41,8 @@ export function jobMetrics(registry: Registry): JobMetrics {
 }
 
 /**
- * All workers report the same queues, so aggregate with max and not with sum. What is unreadable depends on the image.
- * `counts`: undefined while Redis is unavailable.
+ * All workers report the same queues, so aggregate with max and not with sum. Which jobs are unreadable depends on the
+ * image. `counts`: undefined while Redis is unavailable.
  */
 export function addQueueGauges(registry: Registry, counts: () => Promise<JobCounts[]> | undefined): void {
   const registers = [registry];

@@ -107,7 +107,7 @@ function outgoingWorkers(
     if (name === stable?.name || name === canary?.name) continue;
     const hasPods = (replicas[name] ?? 0) > 0;
     const isAborted = failed?.revision === name;
-    // What an analysis rejected must not process jobs for longer than its pods could serve.
+    // A revision that an analysis rejected must not process jobs for longer than its pods could serve.
     const isExpired = failed?.reason === 'AnalysisFailed' && !hasPods;
     const isRetained = name === previous && !isAborted && hasPods;
     const least = isRetained && workersOf(view).replicas > 0 ? 1 : 0;

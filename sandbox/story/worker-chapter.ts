@@ -8,7 +8,7 @@ import { WindowChapters } from './window-chapters.js';
 
 const QUEUE = 'webhook-delivery';
 const ARRIVAL_TIMEOUT_MS = 15_000;
-/** Of the share of each revision, in percentage points: a revision with half of the workers gets about half of the jobs. */
+/** Tolerance of the share of the jobs, in percentage points: a revision with half of the workers gets about half. */
 const TOLERANCE = 20;
 
 const analysisBy = (url: string) => ({
@@ -115,7 +115,7 @@ export abstract class WorkerChapter extends WindowChapters {
   }
 }
 
-/** Attempts at jobs of the queue. The pods of a revision can be gone. */
+/** Attempts at jobs of the queue. The pods of a revision may be deleted. */
 async function attemptsByRevision(url: string): Promise<Record<string, number>> {
   const selector = `${METRICS.jobCount}{${METRICS.queueLabel}="${QUEUE}"}`;
   const query = new URLSearchParams({ query: `sum by (pcf_dev_revision) (max_over_time(${selector}[1m]))` });

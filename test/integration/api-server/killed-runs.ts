@@ -40,7 +40,7 @@ export interface States {
 }
 
 /**
- * Kills runs at evenly spaced statements. Where two of them leave different states, it kills runs at the statements
+ * Kills runs at evenly spaced statements. If two neighbours leave different states, it kills runs at the statements
  * between, until it has found the statement that makes the difference. Those between equal states, such as in a
  * transaction that is rolled back, leave the same state, because no statement undoes an earlier one. A state that
  * returns after another one contradicts that, and fails the test: there may be states that it did not find.
