@@ -8,7 +8,7 @@ const BUCKETS = [0.01, 0.05, 0.25, 1, 5, 15, 60];
 /** Jobs of a type. */
 export interface JobCounts {
   type: string;
-  /** Of the payload versions that this image reads, by state. */
+  /** Jobs of the payload versions that this image reads, by state; failed ones of all versions. */
   states: Record<string, number>;
   /** Pending jobs of other versions. */
   unreadable: number;
@@ -41,8 +41,8 @@ export function jobMetrics(registry: Registry): JobMetrics {
 }
 
 /**
- * All workers report the same queues, so aggregate with max and not with sum. What is unreadable depends on the image.
- * `counts`: undefined while Redis is unavailable.
+ * All workers report the same queues, so aggregate with max and not with sum. Which jobs are unreadable depends on the
+ * image. `counts`: undefined while Redis is unavailable.
  */
 export function addQueueGauges(registry: Registry, counts: () => Promise<JobCounts[]> | undefined): void {
   const registers = [registry];
@@ -56,7 +56,7 @@ export function addQueueGauges(registry: Registry, counts: () => Promise<JobCoun
   };
   new Gauge({
     name: 'pcf_api_jobs',
-    help: 'Jobs by state, of the payload versions that this image processes; failed jobs are dead letters. Not reported while Redis is unavailable.',
+    help: 'Jobs by state, of the payload versions that this image reads. Failed jobs are dead letters, of all versions. Not reported while Redis is unavailable.',
     labelNames: ['queue', 'state'] as const,
     registers,
     async collect() {
@@ -67,7 +67,7 @@ export function addQueueGauges(registry: Registry, counts: () => Promise<JobCoun
   });
   new Gauge({
     name: 'pcf_api_jobs_unreadable',
-    help: 'Jobs whose payload version this image cannot read. They wait for a worker of another image.',
+    help: 'Pending jobs whose payload version this image cannot read. They wait for a worker of another image.',
     labelNames: ['queue'] as const,
     registers,
     async collect() {

@@ -37,7 +37,7 @@ interface TypeQueues {
   /** The queue of the version that this image writes. */
   written: Queue<JobPayload>;
   read: Queue<JobPayload>[];
-  /** Later versions of other images, by the name of their queue. */
+  /** Versions that this image does not read, by the name of their queue. */
   others: Map<string, Queue<JobPayload>>;
 }
 
@@ -176,8 +176,13 @@ export class JobRunner {
       if (!isRead && !others.has(name)) others.set(name, this.#open(name));
     }
     const sums = await Promise.all([read, [...others.values()]].map(sumOfCounts));
-    const [states = {}, { failed: _dead, ...pending } = {}] = sums;
-    return { type, states, unreadable: Object.values(pending).reduce((sum, jobs) => sum + jobs, 0) };
+    const [states = {}, { failed: dead = 0, ...pending } = {}] = sums;
+    return {
+      type,
+      // The image that could read a dead letter may no longer run.
+      states: { ...states, failed: (states.failed ?? 0) + dead },
+      unreadable: Object.values(pending).reduce((sum, jobs) => sum + jobs, 0),
+    };
   }
 
   #createWorker<Data extends object>(definition: JobDefinition<Data>, queue: string): Worker<JobPayload> {

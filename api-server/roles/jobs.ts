@@ -46,7 +46,7 @@ export async function retryDead(name: string, ids: string[]): Promise<number> {
   });
 }
 
-/** Of all payload versions. */
+/** Failed jobs of all payload versions. */
 async function failedJobs(type: string, redis: RedisClient, settings: WorkerSettings) {
   const names = await queueNames(type, redis);
   const jobs = await Promise.all(names.map((name) => openQueue(name, redis, settings).getFailed(0, MAX - 1)));

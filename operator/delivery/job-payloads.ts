@@ -1,5 +1,4 @@
-/** Whether the workers of two revisions can process each other's jobs: both take jobs from the same queues. */
-
+/** Whether the workers of two revisions can process the jobs that the other revision queues. */
 import type { DeliveryPosition } from '../api/v1alpha1/status/delivery-position.js';
 import type { JobPayloads, PayloadVersions } from '../api/v1alpha1/status/job-payloads.js';
 import type { DeliveryContext } from './context.js';
@@ -19,7 +18,7 @@ export interface PayloadReport {
 /**
  * Why the new revision gets no worker, and no traffic: one of the two revisions queues jobs that the other one cannot
  * process. Undefined if there is no such job, without a canary of the worker, and for a revision that was stable
- * before: returning to it must always be possible, and its workers return such jobs to the queue.
+ * before: returning to it must always be possible, and its workers do not take such jobs.
  */
 export function incompatibleJobs(context: DeliveryContext): string | undefined {
   const { canary, stable, position, spec } = context;

@@ -99,6 +99,8 @@ export interface RevisionView {
     /** Desired pods of its Deployment. */
     replicas: number;
     ready: number;
+    /** They cannot start: `redis` was added to the spec after the revision. */
+    lacksRedis?: true;
   };
   /** Number of its record. */
   number?: number;

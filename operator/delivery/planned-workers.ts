@@ -1,7 +1,8 @@
 /**
  * Workers of each revision. They have no router: workers compete for jobs, so a revision gets the share of the jobs
- * that it has of the workers. The share follows the weight. Whatever changes, workers stop only when others are ready
- * in their place: the number of ready workers does not fall below the desired number of both revisions together.
+ * that it has of the workers. The share follows the weight. Workers stop only when others are ready in their place: the
+ * number of ready workers does not fall below the desired number of both revisions together. Only those of an aborted
+ * revision stop once one other worker is ready: jobs can wait, and a job that fails often is lost.
  */
 import type { DeliveryContext } from './context.js';
 import type { RevisionView } from './observation.js';
@@ -25,11 +26,13 @@ export function planWorkers(context: DeliveryContext, traffic: ServedTraffic): W
   const { spec, stable, canary } = context;
   const full = spec.workers?.replicas ?? 0;
   if (!stable || full === 0) return {};
+  const share = canary ? canaryShare(context, canary, full, traffic.effectiveWeight) : 0;
+  // No worker can wait for those of the stable revision, which cannot start.
+  if (workersOf(stable).lacksRedis) return canary ? withPods(canary.name, share) : {};
   if (!canary) {
     const planned = { [stable.name]: full };
     return { ...planned, ...outgoingWorkers(context, full, planned, traffic) };
   }
-  const share = canaryShare(context, canary, full, traffic.effectiveWeight);
   const pair: Pair = { context, stable, canary, full, share };
   const old = stableWorkers(pair);
   const fresh = canaryWorkers(pair, old);
@@ -82,8 +85,9 @@ function canaryWorkers({ stable, canary, full, share }: Pair, stableCount: numbe
 }
 
 /**
- * Workers of revisions that are no longer delivered, for example after an abort: as many as the others lack. The
- * revision before the stable one retains one as long as its other pods, so that an undo has a worker at once.
+ * Workers of revisions that are no longer delivered: as many as the others lack, and of an aborted one none once another
+ * worker is ready. The revision before the stable one retains one as long as its other pods, so that an undo has a
+ * worker at once.
  */
 function outgoingWorkers(
   { position, revisions, stable, canary }: DeliveryContext,
@@ -95,17 +99,19 @@ function outgoingWorkers(
   const ready = [stable, canary].map((view) =>
     view ? Math.min(planned[view.name] ?? 0, workersOf(view).ready) : 0,
   );
-  let missing = Math.max(0, full - ready.reduce((total, one) => total + one, 0));
+  const others = ready.reduce((total, one) => total + one, 0);
+  let missing = Math.max(0, full - others);
   const outgoing: Workers = {};
   for (const view of revisions) {
     const { name } = view;
     if (name === stable?.name || name === canary?.name) continue;
     const hasPods = (replicas[name] ?? 0) > 0;
-    // What an analysis rejected must not process jobs for longer than its pods could serve.
-    const isRejected = failed?.revision === name && failed.reason === 'AnalysisFailed' && !hasPods;
-    const isRetained = name === previous && name !== failed?.revision && hasPods;
+    const isAborted = failed?.revision === name;
+    // A revision that an analysis rejected must not process jobs for longer than its pods could serve.
+    const isExpired = failed?.reason === 'AnalysisFailed' && !hasPods;
+    const isRetained = name === previous && !isAborted && hasPods;
     const least = isRetained && workersOf(view).replicas > 0 ? 1 : 0;
-    const count = isRejected ? 0 : Math.min(readyOf(view), missing);
+    const count = isAborted && (others > 0 || isExpired) ? 0 : Math.min(readyOf(view), missing);
     missing -= count;
     Object.assign(outgoing, withPods(name, Math.max(least, count)));
   }

@@ -7,7 +7,7 @@ import type { LiveReports } from '../migrations/job-view.js';
 import { runsOf } from '../migrations/live-reports.js';
 import { type MigrationView, migrationView } from '../migrations/migration-view.js';
 import { isWorkerDelivered } from '../resources/component-autoscaler.js';
-import { EXTRA_COMPONENTS } from '../resources/components.js';
+import { EXTRA_COMPONENTS, lacksRedis } from '../resources/components.js';
 import {
   BACKUP_KINDS,
   BackendTlsPolicyKind,
@@ -98,7 +98,7 @@ export function observe(
         migrationFailure(migrations.get(name), pods) ??
         podFailure(name, pods) ??
         workerFailure(api, name, pods),
-      workers: workersOf(api, name, caches, pods),
+      workers: workersOf(api, revisions.get(name)!, caches, pods),
       ...migrationOf(migrations.get(name)!),
     };
   });
@@ -176,15 +176,19 @@ export function readRoute(
 /** Undefined if the worker is not part of the delivery. */
 function workersOf(
   api: PcfApi,
-  revision: string,
+  revision: Revision,
   caches: Pick<ClusterView, 'get'>,
   pods: readonly Pod[],
 ): RevisionView['workers'] {
   if (!isWorkerDelivered(api.spec)) return undefined;
-  const deployment = caches.get(DeploymentKind, api, workerName(revision)) as
+  const deployment = caches.get(DeploymentKind, api, workerName(revision.name)) as
     | { spec?: { replicas?: number } }
     | undefined;
-  return { replicas: deployment?.spec?.replicas ?? 0, ready: readyWorkers(revision, pods) };
+  return {
+    replicas: deployment?.spec?.replicas ?? 0,
+    ready: readyWorkers(revision.name, pods),
+    ...(lacksRedis(api, revision) ? { lacksRedis: true } : {}),
+  };
 }
 
 /** A worker that runs only after the promotion does not fail the delivery. */

@@ -3,7 +3,7 @@
  * of the stable revision. They are updated after a promotion, by a rolling update of Kubernetes. The worker can be
  * part of the delivery instead, see worker-deployments.ts.
  */
-import { ROLES } from '../../contract/image.js';
+import { ENV, FILE_SUFFIX, ROLES } from '../../contract/image.js';
 import { givenResources } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { KubeObject } from '../runtime/kube-types.js';
@@ -33,14 +33,24 @@ export function components(
   stable: Revision | undefined,
   live: readonly KubeObject[] = [],
 ): KubeObject[] {
-  const enabled = EXTRA_COMPONENTS.filter((component) => api.spec.components?.[component]?.enabled);
-  const rolled = enabled.filter((component) => component !== 'worker' || !isWorkerDelivered(api.spec));
   if (!stable) return [];
+  const enabled = EXTRA_COMPONENTS.filter((component) => api.spec.components?.[component]?.enabled);
+  const hasRolledWorker = !isWorkerDelivered(api.spec) && !lacksRedis(api, stable);
+  const rolled = enabled.filter((component) => component !== 'worker' || hasRolledWorker);
   return rolled.flatMap((component) => [
     rolledDeployment(api, stable, component, live),
     ...autoscaler(api, component),
     ...(SERVING.includes(component) ? serving(api, component) : []),
   ]);
+}
+
+/** Whether the worker of a revision cannot start, because `redis` was added to the spec after it. */
+export function lacksRedis({ spec }: PcfApi, { template }: Revision): boolean {
+  const [{ env }] = template.spec.containers;
+  return (
+    spec.redis !== undefined &&
+    !env.some(({ name }) => [ENV.redisUrl, ENV.redisUrl + FILE_SUFFIX].includes(name))
+  );
 }
 
 /** Selects the pods of a component. */

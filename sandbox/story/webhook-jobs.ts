@@ -11,7 +11,7 @@ const PAUSE_MS = 25;
 /** Duration of a delivery: with shorter ones, one worker can process all messages of a second. */
 const RESPONSE_MS = 20;
 
-type Asks = Pick<ApiClient, 'ask'>;
+type Client = Pick<ApiClient, 'ask'>;
 
 export class WebhookJobs {
   /** Deliveries by ID of the message. */
@@ -26,7 +26,7 @@ export class WebhookJobs {
   #recorded = 0;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(private readonly client: Asks) {}
+  constructor(private readonly client: Client) {}
 
   /** Creates a service, and a webhook for its deployments. */
   async start(): Promise<void> {
@@ -42,6 +42,7 @@ export class WebhookJobs {
       { input: webhook },
     );
     this.#running = this.#record(serviceId);
+    this.#running.catch(() => undefined); // `finish` rejects with it
   }
 
   /** Stops recording. Resolves with the numbers of messages when all have arrived, or after the timeout. */
@@ -50,10 +51,16 @@ export class WebhookJobs {
     await this.#running;
     const deadline = performance.now() + timeoutMs;
     while (this.#received.size < this.#recorded && performance.now() < deadline) await sleep(50);
-    this.#server.close();
-    this.#server.closeAllConnections();
     const repeated = [...this.#received.values()].filter((times) => times > 1).length;
     return { recorded: this.#recorded, lost: this.#recorded - this.#received.size, repeated };
+  }
+
+  /** Stops recording, and the receiver. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running.catch(() => undefined);
+    this.#server.close();
+    this.#server.closeAllConnections();
   }
 
   async #record(serviceId: string): Promise<void> {

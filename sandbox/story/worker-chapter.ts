@@ -8,7 +8,7 @@ import { WindowChapters } from './window-chapters.js';
 
 const QUEUE = 'webhook-delivery';
 const ARRIVAL_TIMEOUT_MS = 15_000;
-/** Tolerance of the share of jobs, in percentage points: half of the workers get about half of them. */
+/** Tolerance of the share of the jobs, in percentage points: a revision with half of the workers gets about half. */
 const TOLERANCE = 20;
 
 const analysisBy = (url: string) => ({
@@ -59,7 +59,23 @@ export abstract class WorkerChapter extends WindowChapters {
 
     const client = new ApiClient(this.sandbox, `${NAMESPACE}/${NAME}`, 'jobs');
     const jobs = new WebhookJobs(client);
-    await jobs.start();
+    try {
+      await jobs.start();
+      await this.expectAbort(version, { stable, canary, prometheusUrl: prometheus.url });
+      const { recorded, lost, repeated } = await jobs.finish(ARRIVAL_TIMEOUT_MS);
+      this.line(`${recorded} jobs queued: ${lost} lost, ${repeated} delivered more than once`);
+      this.expect(recorded > 0 && lost === 0, `${lost} of ${recorded} jobs were lost`);
+    } finally {
+      await jobs.close();
+      await client.close();
+    }
+  }
+
+  /** The analysis aborts the revision, and its jobs are processed by stable workers. */
+  private async expectAbort(
+    version: string,
+    { stable, canary, prometheusUrl }: { stable: string; canary: string; prometheusUrl: string },
+  ): Promise<void> {
     const startedAt = performance.now();
     await this.watch.until('aborted', (api) => api?.status?.failed?.revision === canary);
     this.printDuration('aborted', performance.now() - startedAt);
@@ -69,13 +85,9 @@ export abstract class WorkerChapter extends WindowChapters {
       reason === 'AnalysisFailed' && message.startsWith('failed-jobs:'),
       `${version} was aborted by ${reason}: ${message}`,
     );
-    await this.expectShare(prometheus.url, canary, version);
+    await this.expectShare(prometheusUrl, canary, version);
     await this.workersReady(stable, 2, 100);
     await this.printWorkers();
-    const { recorded, lost, repeated } = await jobs.finish(ARRIVAL_TIMEOUT_MS);
-    await client.close();
-    this.line(`${recorded} jobs queued: ${lost} lost, ${repeated} delivered more than once`);
-    this.expect(recorded > 0 && lost === 0, `${lost} of ${recorded} jobs were lost`);
   }
 
   private workersReady(revision: string, ready: number, share: number): Promise<void> {
@@ -103,7 +115,7 @@ export abstract class WorkerChapter extends WindowChapters {
   }
 }
 
-/** Attempts at jobs of the queue. The pods of a revision can be gone. */
+/** Attempts at jobs of the queue. The pods of a revision may be deleted. */
 async function attemptsByRevision(url: string): Promise<Record<string, number>> {
   const selector = `${METRICS.jobCount}{${METRICS.queueLabel}="${QUEUE}"}`;
   const query = new URLSearchParams({ query: `sum by (pcf_dev_revision) (max_over_time(${selector}[1m]))` });

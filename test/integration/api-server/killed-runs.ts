@@ -12,6 +12,7 @@ const PROGRAM = join(import.meta.dirname, '../../support/programs/stop-at-statem
 const AT_ONCE = 24;
 /** By default, every fifth statement and those between two different states. All with PCF_TEST_RUNS=1. */
 const EVERY = Math.max(1, Math.round(1 / RUN_FACTOR));
+const UNLIMITED = Number.MAX_SAFE_INTEGER;
 
 export interface KilledRuns extends Pick<StoppableRun, 'image' | 'command'> {
   postgres: TestPostgres;
@@ -39,14 +40,16 @@ export interface States {
 }
 
 /**
- * Kills runs at evenly spaced statements. Where two of them leave different states, it kills runs at the statements
+ * Kills runs at evenly spaced statements. If two neighbours leave different states, it kills runs at the statements
  * between, until it has found the statement that makes the difference. Those between equal states, such as in a
- * transaction that is rolled back, leave the same state: no statement undoes an earlier one.
+ * transaction that is rolled back, leave the same state, because no statement undoes an earlier one. A state that
+ * returns after another one contradicts that, and fails the test: there may be states that it did not find.
  */
 export async function statesAfterKills(killed: KilledRuns): Promise<States> {
   const { postgres, template } = killed;
   const undisturbed = await postgres.copyDatabase(template);
-  const [total = 0] = await killAtStatements(killed, [{ url: undisturbed, at: Number.MAX_SAFE_INTEGER }]);
+  const [total = 0] = await killAtStatements(killed, [{ url: undisturbed, at: UNLIMITED }]);
+  const finalState = JSON.stringify(await killed.stateOf(undisturbed));
   const stateAt = new Map<number, string>();
   const left = new Map<string, LeftDatabase>();
   let due = evenlySpaced(total);
@@ -57,18 +60,17 @@ export async function statesAfterKills(killed: KilledRuns): Promise<States> {
         numbers.map(async (at) => ({ url: await postgres.copyDatabase(template), at })),
       );
       const sent = await killAtStatements(killed, runs);
-      const isStopped = (at: number, index: number) =>
-        sent[index] === at || (killed.varies && sent[index]! < at);
-      assert.ok(numbers.every(isStopped), `runs were stopped at ${sent} instead of ${numbers}`);
-      for (const run of runs) {
+      for (const [index, run] of runs.entries()) {
         const state = JSON.stringify(await killed.stateOf(run.url));
+        const isCompleted = killed.varies && sent[index]! < run.at && state === finalState;
+        assert.ok(sent[index] === run.at || isCompleted, `stopped at ${sent[index]} instead of ${run.at}`);
         stateAt.set(run.at, state);
         if (!left.has(state)) left.set(state, run);
       }
     }
     due = betweenDifferentStates(stateAt);
   }
-  const finalState = JSON.stringify(await killed.stateOf(undisturbed));
+  if (!killed.varies) assertNoneReturns(stateAt);
   if (!left.has(finalState)) left.set(finalState, { url: undisturbed, at: total + 1 });
   return { undisturbed, total, left: [...left.values()] };
 }
@@ -87,6 +89,15 @@ function betweenDifferentStates(stateAt: ReadonlyMap<number, string>): number[] 
     const differ = next - at > 1 && stateAt.get(at) !== stateAt.get(next);
     return differ ? [Math.floor((at + next) / 2)] : [];
   });
+}
+
+function assertNoneReturns(stateAt: ReadonlyMap<number, string>): void {
+  const numbers = [...stateAt.keys()].sort((a, b) => a - b);
+  const changes = numbers.filter(
+    (at, index) => index > 0 && stateAt.get(at) !== stateAt.get(numbers[index - 1]!),
+  );
+  const distinct = new Set(stateAt.values()).size;
+  assert.equal(distinct, changes.length + 1, `a state returns: it changes at the statements ${changes}`);
 }
 
 /** Returns the numbers of statements that the runs sent until the SIGKILL of their process. */

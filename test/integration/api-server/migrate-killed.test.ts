@@ -52,8 +52,10 @@ describe('api-server migrate: SIGKILL', () => {
     const { total, left } = await statesAfterKills(runs);
     assert.ok(total > 40, `only ${total} statements`);
     const appliedAtKill: string[] = [];
+    const filledAtKill: number[] = [];
     for (const { url, at } of left) {
       appliedAtKill.push(await appliedMigrations(url));
+      filledAtKill.push(await filledRows(url));
       await completeMigrations(url, at);
     }
     // The test is valid only if a run was killed in each of these states.
@@ -63,6 +65,8 @@ describe('api-server migrate: SIGKILL', () => {
         `never killed with "${state}" applied, but: ${[...new Set(appliedAtKill)]}`,
       );
     }
+    const isPart = (filled: number) => filled > 0 && filled < ROWS;
+    assert.ok(filledAtKill.some(isPart), `never killed between two batches, but with ${filledAtKill} rows`);
   });
 
   it('after SIGKILL between COMMIT and the report, the next run has nothing to do and reports the state', async () => {
@@ -99,6 +103,13 @@ describe('api-server migrate: SIGKILL', () => {
       url,
     );
     return { ...content, ...more };
+  }
+
+  /** The column does not exist before the first migration. */
+  async function filledRows(url: string): Promise<number> {
+    const sql = "SELECT count(to_jsonb(s) ->> 'team')::int AS filled FROM services s";
+    const [row] = await postgres.query<{ filled: number }>(sql, url);
+    return row!.filled;
   }
 
   /** Names of the applied migrations, without their timestamps. */

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { loadSettings } from '../../../api-server/config/load.js';
 import type { Settings } from '../../../api-server/config/schema.js';
-import type { JobDefinition } from '../../../api-server/jobs/job.js';
+import { HopelessJobError, type JobDefinition } from '../../../api-server/jobs/job.js';
 import { addQueueGauges, jobMetrics } from '../../../api-server/jobs/job-metrics.js';
 import { JobRunner } from '../../../api-server/jobs/job-runner.js';
 import { createRedis, type RedisClient } from '../../../api-server/redis/redis.js';
@@ -178,6 +178,19 @@ describe('workers of two revisions with the same queue', () => {
         reader.runner.queues.map((one) => one.getJobCounts('failed', 'waiting')),
       );
       for (const { failed, waiting } of counts) assert.deepEqual([failed, waiting], [0, 0]);
+    });
+
+    it('a dead letter of a version that a worker cannot read is counted as failed, and not as unreadable', async () => {
+      const name = 'dead';
+      const fail = async () => {
+        throw new HopelessJobError('gone');
+      };
+      const fresh = startWorker(name, fail, payloads(name, 2, 2, 2));
+      await fresh.runner.enqueue(name, { n: 1 });
+      await eventually('the job has failed', async () => (await fresh.queue.getFailedCount()) === 1);
+      const old = startWorker(name, async () => undefined, payloads(name, 1, 1, 1));
+      assert.match(await old.registry.metrics(), /pcf_api_jobs\{queue="dead",state="failed"\} 1/);
+      assert.equal(await unreadableOf(old, name), 0);
     });
 
     it('a schedule runs with the data of the image whose worker takes it, and only once', async () => {

@@ -70,7 +70,7 @@ describe('a canary of the worker on a real control plane', () => {
       });
     await sandbox.kubectlPcf(['abort', 'api', '-n', namespace]);
     await awaitDeployed('the aborted revision has no worker', { [`${old}-worker`]: 2 });
-    assert.equal(fewest, 2, 'fewer workers were ready during the abort');
+    assert.ok(fewest >= 1, 'no worker was ready during the abort');
 
     await sandbox.kubectlPcf(['retry', 'api', '-n', namespace]);
     await eventually(
@@ -79,6 +79,7 @@ describe('a canary of the worker on a real control plane', () => {
     );
     await eventually('they are ready', sharesAre({ [old]: 50, [fresh]: 50 }));
     const before = (await readyPods()).find(({ metadata }) => metadata.labels?.[LABELS.revision] === fresh);
+    fewest = Number.POSITIVE_INFINITY;
     await api.patch({ canaryWeight: 100 });
     await api.watch.until('promoted', (view) => view?.status?.stableRevision === fresh, 60_000);
     await awaitDeployed('the old workers are removed', { [`${fresh}-worker`]: 2 });

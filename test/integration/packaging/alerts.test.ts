@@ -217,6 +217,19 @@ const cases: Record<string, Case> = {
         '4 requests are waiting. The connection pool is too small for the load, or statements are slow.',
     },
   },
+  PcfApiJobsUnreadable: {
+    fires: {
+      [served('pcf_api_jobs_unreadable', { pod: 'a', queue: 'webhook-delivery' })]: always(7),
+      [served('pcf_api_jobs_unreadable', { pod: 'b', queue: 'webhook-delivery' })]: always(7),
+    },
+    // A worker of the other revision reads them.
+    quiet: {
+      [served('pcf_api_jobs_unreadable', { pod: 'a', queue: 'webhook-delivery' })]: always(7),
+      [served('pcf_api_jobs_unreadable', { pod: 'b', queue: 'webhook-delivery' })]: always(0),
+    },
+    labels: { namespace: 'platform', app_kubernetes_io_instance: 'api', queue: 'webhook-delivery' },
+    says: { summary: 'No worker of platform/api can read 7 jobs of webhook-delivery' },
+  },
   PcfOperatorAbsent: {
     fires: { up: always(1) },
     quiet: { [series('controller_runtime_max_concurrent_reconciles', { controller: 'pcfapi' })]: always(8) },

@@ -421,14 +421,25 @@ const invariants: Record<string, (moment: Moment) => void> = {
     if (!position.stable) return;
     let [before, after] = [0, 0];
     for (const { name, migration } of moment.observation.revisions) {
-      const isRejected = position.failed?.revision === name && position.failed.reason === 'AnalysisFailed';
+      const isAborted = position.failed?.revision === name;
       const isRerun = position.update === name && migration !== 'Succeeded';
-      if (isRejected || isRerun) continue;
+      if (isAborted || isRerun) continue;
       const ready = readyWorkers(moment, name);
       before += ready;
       after += Math.min(ready, workers[name] ?? 0);
     }
     assert.ok(after >= Math.min(before, full), `${after} of ${before} ready workers remain, of ${full}`);
+  },
+
+  'an aborted revision has workers only while no other worker is ready, but for an analysis not after its pods'({
+    observation,
+    plan: { workers = {}, position, replicas },
+  }) {
+    const { stable, update, failed } = position;
+    if (!failed || !workers[failed.revision] || [stable, update].includes(failed.revision)) return;
+    for (const { name, workers: { ready = 0 } = {} } of observation.revisions)
+      if (name === stable || name === update) assert.ok(Math.min(ready, workers[name] ?? 0) === 0, name);
+    if (failed.reason === 'AnalysisFailed') assert.ok((replicas[failed.revision] ?? 0) > 0);
   },
 
   'a revision has no weight before its expand and backfill succeeded'({ plan: { route }, cluster }) {

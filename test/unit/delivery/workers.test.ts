@@ -114,24 +114,39 @@ describe('workers in a delivery', () => {
     route: { weights: { old: 100 }, service: 'old' },
   });
 
-  it('of an aborted revision stop one by one as stable ones are ready', () => {
-    const observation = canaryAt(75, { old: workers(1), fresh: workers(3) });
-    const { position, workers: after } = plan(
-      { ...observation, analysis: { verdict: 'Failed', message: 'jobFailureRate 0.2' } },
-      spec(75),
-      now,
-    );
-    assert.deepEqual([position.failed?.reason, after], ['AnalysisFailed', { old: 4, new: 3 }]);
-    assert.deepEqual(planned(aborted(workers(2, 4), workers(3)), spec(75)), { old: 4, new: 2 });
-    assert.deepEqual(planned(aborted(workers(4), workers(1)), spec(75)), { old: 4 });
-    assert.deepEqual(planned(aborted(workers(1, 4), workers(0, 3)), spec(75)), { old: 4 }, 'they crash');
+  it('of an aborted revision stop at once if a stable one is ready, and otherwise continue until one is', () => {
+    const afterFailure = (old: Workers) => {
+      const observation = canaryAt(75, { old, fresh: workers(3) });
+      const analysis = { verdict: 'Failed', message: 'jobFailureRate 0.2' } as const;
+      const next = plan({ ...observation, analysis }, spec(75), now);
+      assert.equal(next.position.failed?.reason, 'AnalysisFailed');
+      return next.workers;
+    };
+    assert.deepEqual(afterFailure(workers(1)), { old: 4 });
+    assert.deepEqual(afterFailure(workers(0, 1)), { old: 4, new: 3 });
+    assert.deepEqual(planned(aborted(workers(1, 4), workers(3)), spec(75)), { old: 4 });
+    assert.deepEqual(planned(aborted(workers(0, 4), workers(3)), spec(75)), { old: 4, new: 3 });
+    assert.deepEqual(planned(aborted(workers(0, 4), workers(0, 3)), spec(75)), { old: 4 }, 'they crash');
+  });
+
+  it('of a stable revision that lacks Redis do not start, and no others wait for them', () => {
+    const lacking = { ...workers(0), lacksRedis: true } as const;
+    const at = (weight: number, fresh: Workers) =>
+      planned(canaryAt(weight, { old: lacking, fresh }), spec(weight));
+    assert.deepEqual(at(0, workers(0)), {});
+    assert.deepEqual(at(50, workers(0)), { new: 2 });
+    assert.deepEqual(at(25, workers(3)), { new: 1 });
+    assert.deepEqual(planned(aborted(lacking, workers(3)), spec(75)), {});
+    const ready = { ...canaryAt(100, { old: lacking, fresh: workers(4) }), route: { weights: { new: 100 } } };
+    const promoted = plan(ready, spec(100), now);
+    assert.deepEqual([promoted.position.stable, promoted.workers], ['new', { new: 4 }]);
   });
 
   it('of a revision that its analysis rejected stop after scaleDownDelay, even if stable ones cannot start', () => {
     const since = (ms: number) => new Date(now - ms).toISOString();
     const plannedAfter = (ms: number) =>
       planned(
-        aborted(workers(1, 4), workers(3), {
+        aborted(workers(0, 4), workers(3), {
           failed: { ...failed, reason: 'AnalysisFailed' },
           retiring: [{ revision: 'new', since: since(ms) }],
         }),

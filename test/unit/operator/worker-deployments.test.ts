@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { updatingDeployments } from '../../../operator/reconciler/component-rollout.js';
+import { observe } from '../../../operator/reconciler/observe.js';
 import { podFailure, readyWorkers } from '../../../operator/reconciler/pod-state.js';
+import { EMPTY_CLUSTER } from '../../../operator/reconciler/render.js';
 import { deliverySpecOf } from '../../../operator/reconciler/strategies.js';
-import { components } from '../../../operator/resources/components.js';
+import { components, lacksRedis } from '../../../operator/resources/components.js';
 import { connectionsPerPod, mostPods } from '../../../operator/resources/connection-budget.js';
+import { ControllerRevisionKind } from '../../../operator/resources/kinds.js';
 import { LABELS, podSelector } from '../../../operator/resources/metadata.js';
-import { newRevision } from '../../../operator/resources/revision.js';
+import { controllerRevision, newRevision } from '../../../operator/resources/revision.js';
 import { isReplacing, workerDeployments } from '../../../operator/resources/worker-deployments.js';
-import type { KubeObject } from '../../../operator/runtime/kube-types.js';
+import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';
 import { routerOf } from '../../../operator/traffic/index.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
 
@@ -75,6 +78,30 @@ describe('workerDeployments', () => {
     });
     for (const off of [{ enabled: false }, { canary: { enabled: false } }, { canary: undefined }])
       assert.equal(workersOf(withCanary(off)), undefined, JSON.stringify(off));
+  });
+
+  it('do not start in a revision from before `redis` was in the spec, with or without canary.enabled', () => {
+    const redis = { secretRef: { name: 's', key: 'redis-url' }, mode: 'Standalone' } as const;
+    const worker = { enabled: true, replicas: 1 };
+    for (const onChange of ['Reload', 'Rollout'] as const) {
+      const secrets = { provider: 'Kubernetes', refreshInterval: '1h', onChange } as const;
+      const rolled = pcfApi({ components: { worker }, redis, secrets });
+      const withRedis = newRevision(rolled, 3);
+      assert.deepEqual([lacksRedis(rolled, old), lacksRedis(rolled, withRedis)], [true, false], onChange);
+      assert.equal(components(rolled, old).length, 0, onChange);
+      assert.equal(components(rolled, withRedis).length, 1, onChange);
+    }
+    assert.equal(lacksRedis(api, old), false, 'a stored object without `redis`');
+  });
+
+  it('are observed as lacking Redis per revision', () => {
+    const redis = { secretRef: { name: 's', key: 'redis-url' }, mode: 'Standalone' } as const;
+    const edited = { ...api, spec: { ...api.spec, redis } };
+    const records = [old, newRevision(edited, 3)].map((one) => controllerRevision(edited, one));
+    const ownedBy = (type: ResourceType) => (type === ControllerRevisionKind ? records : []);
+    const { revisions } = observe(edited, { ...EMPTY_CLUSTER, ownedBy }).delivery;
+    const lacking = revisions.filter(({ workers }) => workers?.lacksRedis).map(({ name }) => name);
+    assert.deepEqual([revisions.length, lacking], [2, [old.name]]);
   });
 
   it('both count in the connection budget', () => {
