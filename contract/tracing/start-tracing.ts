@@ -58,7 +58,9 @@ function contextManager(root: Context): ContextManager {
     with: (context, work, thisArg, ...args) => activeContext.run(context, () => work.call(thisArg, ...args)),
     bind: <T>(context: Context, target: T): T => {
       if (typeof target !== 'function') return target;
-      return ((...args: unknown[]) => activeContext.run(context, () => target(...args))) as T;
+      return function (this: unknown, ...args: unknown[]) {
+        return activeContext.run(context, () => target.apply(this, args));
+      } as T;
     },
     enable: () => manager,
     disable: () => manager,

@@ -31,7 +31,7 @@ async function bundle({ entry, external, copied = [] }: Program): Promise<void> 
     format: 'esm',
     platform: 'node',
     target: 'node22',
-    keepNames: true, // class-names.ts changes how
+    keepNames: true, // then class-names.ts removes those of functions
     write: false,
     legalComments: 'none', // the licenses are in a file of their own
     metafile: true,

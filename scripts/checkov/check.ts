@@ -6,23 +6,17 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
-import { type Exception, findingsIn, judge } from './findings.js';
+import { CHECKOV_VERSION, type Exception, findingsIn, judge, type Scan } from './findings.js';
 
 const EXCEPTIONS = 'scripts/checkov/exceptions.yaml';
 
-/** Version of the rules. CI installs the same. */
-const VERSION = '3.3.30';
-
-/** What is scanned, with the frameworks of checkov. test/golden has the objects that the operator writes. */
-const SCANS: readonly { folder: string; frameworks: readonly string[]; skip?: readonly string[] }[] = [
-  { folder: 'deploy/terraform', frameworks: ['terraform'] },
-  { folder: 'deploy/k8s', frameworks: ['kubernetes'] },
-  { folder: 'test/golden', frameworks: ['kubernetes'] },
-  {
-    folder: '.',
-    frameworks: ['dockerfile', 'github_actions'],
-    skip: ['node_modules', 'dist', '.sandbox'],
-  },
+/** What is scanned, each with a framework of checkov. test/golden has the objects that the operator writes. */
+const SCANS: readonly { folder: string; framework: string; skip?: readonly string[] }[] = [
+  { folder: 'deploy/terraform', framework: 'terraform' },
+  { folder: 'deploy/k8s', framework: 'kubernetes' },
+  { folder: 'test/golden', framework: 'kubernetes' },
+  { folder: '.', framework: 'dockerfile', skip: ['node_modules', 'dist', '.sandbox'] },
+  { folder: '.', framework: 'github_actions', skip: ['node_modules', 'dist', '.sandbox'] },
 ];
 
 async function checkov(args: readonly string[]): Promise<string> {
@@ -35,26 +29,31 @@ async function checkov(args: readonly string[]): Promise<string> {
     return stdout;
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'ENOENT') throw error;
-    throw new Error(`checkov is not installed: pipx install checkov==${VERSION}`);
+    throw new Error(`checkov is not installed: pipx install checkov==${CHECKOV_VERSION}`);
   }
+}
+
+/** Runs all scans. Throws if one of them has found no file, because then it checks nothing. */
+async function scanAll(): Promise<Scan[]> {
+  return Promise.all(
+    SCANS.map(async ({ folder, framework, skip = [] }) => {
+      const output = await checkov([
+        ...['--directory', folder, '--framework', framework, '--output', 'json', '--soft-fail'],
+        ...['--quiet', '--compact', '--skip-download', '--download-external-modules', 'false'],
+        ...skip.flatMap((path) => ['--skip-path', path]),
+      ]);
+      const scan = findingsIn(output);
+      if (scan.passed === 0) throw new Error(`checkov found no file of ${framework} in ${folder}`);
+      return scan;
+    }),
+  );
 }
 
 async function main(): Promise<number> {
   const version = (await checkov(['--version'])).trim();
-  if (version !== VERSION)
-    console.error(`checkov ${version} is installed; the exceptions were written for ${VERSION}`);
-  const outputs = await Promise.all(
-    SCANS.map(({ folder, frameworks, skip = [] }) =>
-      checkov([
-        ...['--directory', folder, '--framework', ...frameworks, '--output', 'json', '--soft-fail'],
-        ...['--quiet', '--compact', '--skip-download', '--download-external-modules', 'false'],
-        ...skip.flatMap((path) => ['--skip-path', path]),
-      ]),
-    ),
-  );
-  const scans = outputs.map(findingsIn);
-  for (const [index, { passed }] of scans.entries())
-    if (passed === 0) throw new Error(`checkov scanned nothing in ${SCANS[index]!.folder}`);
+  if (version !== CHECKOV_VERSION)
+    console.error(`checkov ${version} is installed; the exceptions were written for ${CHECKOV_VERSION}`);
+  const scans = await scanAll();
   const { exceptions } = parse(readFileSync(EXCEPTIONS, 'utf8')) as { exceptions: Exception[] };
   const findings = scans.flatMap((scan) => scan.findings);
   const { open, unused } = judge(findings, exceptions);

@@ -1,11 +1,22 @@
 /** Findings of checkov, and the exceptions with their reasons. */
 
+/** Version of the checks. CI installs the same. */
+export const CHECKOV_VERSION = '3.3.30';
+
 export interface Finding {
   check: string;
   name: string;
   /** Path relative to the repository. */
   file: string;
   resource: string;
+}
+
+export interface Scan {
+  findings: Finding[];
+  /** Number of passed checks. */
+  passed: number;
+  /** Files that checkov cannot parse. */
+  unreadable: string[];
 }
 
 export interface Exception {
@@ -25,7 +36,7 @@ interface Report {
 }
 
 /** Output of `checkov --output json`: one report, a list of them, or only counts if nothing was scanned. */
-export function findingsIn(json: string): { findings: Finding[]; passed: number; unreadable: string[] } {
+export function findingsIn(json: string): Scan {
   const parsed = JSON.parse(json) as Report | Report[];
   const reports = Array.isArray(parsed) ? parsed : [parsed];
   return {

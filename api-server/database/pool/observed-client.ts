@@ -1,4 +1,5 @@
 /** A pg client that reports its statements, and prepares frequent ones. */
+import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { sqlState } from './connection-errors.js';
 import { PreparedQuery } from './prepared-query.js';
@@ -12,13 +13,20 @@ export interface ClientParts {
 
 /** Prepared statements live as long as the connection. Further statements are not prepared. */
 const MAX_PREPARED = 500;
+/**
+ * SQLSTATEs after which a statement runs unprepared: a migration changed its columns (0A000), or a pooler gave its name
+ * to another server connection, which lacks it (26000) or has it already (42P05).
+ */
+const NOT_PREPARABLE = new Set(['0A000', '26000', '42P05']);
 
 /** `pg.Client` for a server's pool. */
 export function observedClient({ server, prepared, observe }: ClientParts): typeof pg.Client {
   const names = new Map<string, string>();
   const nameOf = (text: string): string | undefined => {
     if (names.has(text) || names.size >= MAX_PREPARED) return names.get(text);
-    names.set(text, `pcf_${names.size}`);
+    // A digest: behind a pooler, other processes have statements on the same server connection. A number would name
+    // another statement there.
+    names.set(text, `pcf_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`);
     return names.get(text);
   };
   return class ObservedClient extends pg.Client {
@@ -57,10 +65,8 @@ export function observedClient({ server, prepared, observe }: ClientParts): type
       return new Promise((resolve, reject) => {
         const query = new PreparedQuery({ name, text, values }, (error, result) => {
           if (!error) return resolve(result);
-          if (sqlState(error) !== '0A000' && sqlState(error) !== '26000') return reject(error);
-          // A migration changed the result type, or a pooler lost the prepared statement: run it
-          // unprepared from now on.
-          names.set(text, '');
+          if (!NOT_PREPARABLE.has(sqlState(error) ?? '')) return reject(error);
+          names.set(text, ''); // unprepared from now on
           super.query(text, values).then(resolve, reject);
         });
         super.query(query);

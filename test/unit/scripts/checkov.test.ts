@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { type Exception, findingsIn, judge } from '../../../scripts/checkov/findings.js';
+import { CHECKOV_VERSION, type Exception, findingsIn, judge } from '../../../scripts/checkov/findings.js';
 
 const failed = (check_id: string, resource: string) => ({
   ...{ check_id, resource, check_name: 'its name', file_path: '/main.tf' },
@@ -39,6 +39,19 @@ describe('findings of checkov', () => {
     assert.deepEqual(unused({ checks: ['CKV_1', 'CKV_9'] }), ['CKV_9']);
     assert.deepEqual(unused({ checks: ['CKV_1'], resource: 'vault' }), ['CKV_1 of vault']);
     assert.deepEqual(unused({ checks: ['CKV_1'], resource: 'bucket' }), []);
+  });
+
+  it('are those of the same version in CI, in the exceptions and in the documentation', () => {
+    const files = [
+      '.github/workflows/ci.yml',
+      'scripts/checkov/exceptions.yaml',
+      'docs/cloud.md',
+      'CONTRIBUTING.md',
+    ];
+    for (const file of files) {
+      const versions = [...readFileSync(file, 'utf8').matchAll(/checkov(?:==| )(\d+\.\d+\.\d+)/g)];
+      assert.deepEqual([...new Set(versions.map(([, version]) => version))], [CHECKOV_VERSION], file);
+    }
   });
 
   it('have exceptions with a reason each, and each check once per resource', () => {

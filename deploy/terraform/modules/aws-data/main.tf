@@ -135,7 +135,7 @@ resource "aws_elasticache_parameter_group" "this" {
   }
 }
 
-# Without AUTH: the provider has no write-only argument for the token, so it would be in the state.
+# Without AUTH: the oldest accepted provider has no write-only argument for the token, so it would be in the state.
 # TLS, and a security group that admits the API only, protect it.
 resource "aws_elasticache_replication_group" "this" {
   replication_group_id       = var.name
