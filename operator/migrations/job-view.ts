@@ -69,7 +69,7 @@ export function jobView(
   if (!job) return absentJob(name);
   const own = pods.filter((pod) => isPodOf(job, pod));
   const isComplete = trueCondition(job, 'Complete') !== undefined;
-  const isDone = isComplete || (PREPARING.includes(stageOf(job)) && own.some(hasSucceeded));
+  const isDone = isComplete || (PREPARING.includes(stageOf(job)) && isAboutToComplete(job, own));
   const last = lastRun(own, isDone);
   const report = parseReport(last?.message);
   const createdAt = job.metadata.creationTimestamp;
@@ -107,9 +107,13 @@ function stageOf({ metadata }: Job): string | undefined {
   return metadata.labels?.[LABELS.stage];
 }
 
-/** Final: a pod in this phase is neither restarted nor, until its Job has counted it, deleted. */
-function hasSucceeded({ status }: PodLike): boolean {
-  return status?.phase === 'Succeeded';
+/**
+ * Final: a succeeded pod is neither restarted nor, until its Job has counted it, deleted. From then on the Job has the
+ * condition SuccessCriteriaMet.
+ */
+function isAboutToComplete(job: Job, pods: readonly PodLike[]): boolean {
+  const isCounted = trueCondition(job, 'SuccessCriteriaMet') !== undefined;
+  return isCounted || pods.some(({ status }) => status?.phase === 'Succeeded');
 }
 
 /** The program of a hook is the user's own and has no command `migrate`. */

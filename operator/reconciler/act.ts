@@ -239,10 +239,11 @@ export class Actor {
     const finalizers = present ? [...others, FINALIZER] : others;
     const { namespace, name, resourceVersion } = metadata;
     const patch = { metadata: { finalizers, resourceVersion } };
-    const written = this.client.patch(PcfApiKind, namespace, name, patch, { fieldManager: FIELD_MANAGER });
-    const object = await written;
-    if (present) this.caches.pcfApis.noteWrite(object);
-    return object as unknown as PcfApi;
+    const written = await this.client.patch(PcfApiKind, namespace, name, patch, {
+      fieldManager: FIELD_MANAGER,
+    });
+    if (present) this.caches.pcfApis.noteWrite(written);
+    return written as unknown as PcfApi;
   }
 
   /**

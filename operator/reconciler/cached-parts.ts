@@ -31,7 +31,7 @@ const shared = <T extends object>(value: T): T => interner.intern(JSON.stringify
 
 type Transform = (object: KubeObject) => KubeObject;
 
-/** Kinds whose `spec` only the comparison reads. */
+/** Kinds whose `spec` is read by the comparison only, apart from the selector of the Service of the API. */
 const COMPARED_KINDS: readonly ResourceType[] = [
   ...[ServiceKind, NetworkPolicyKind, PodDisruptionBudgetKind, DestinationRuleKind, BackendTlsPolicyKind],
   ...[VerticalPodAutoscalerKind, ServiceMonitorKind, CertificateKind, ExternalSecretKind],

@@ -1,5 +1,6 @@
 /** Which PcfApis are reconciled, and when: after events of the caches, and periodically. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { KubeObject } from '../runtime/kube-types.js';
 import { keyOf } from '../runtime/store.js';
 import type { Priority, WorkQueue } from '../runtime/work-queue.js';
 import { type Caches, instanceKey } from './caches.js';
@@ -15,13 +16,17 @@ export interface Enqueuing {
   onEdit: (key: string) => void;
 }
 
-/** Maps events of caches to keys of PcfApis. */
+/**
+ * Maps events of caches to keys of PcfApis. Requests of users, such as an abort, are annotations, which do not change the
+ * generation.
+ */
 export function enqueueOnEvents({ caches, queue, isWorking, onEdit }: Enqueuing): void {
   const priority = (): Priority => (isWorking() ? 'normal' : 'low');
   caches.pcfApis.on(({ object, old, type }) => {
-    const edited = old !== undefined && object.metadata.generation !== old.metadata.generation;
-    if (edited && isWorking()) onEdit(keyOf(object));
-    queue.add(keyOf(object), edited || type === 'DELETED' ? 'high' : 'low');
+    const isEdited = old !== undefined && object.metadata.generation !== old.metadata.generation;
+    if (isEdited && isWorking()) onEdit(keyOf(object));
+    const isUrgent = isEdited || type === 'DELETED' || (old && isAnnotated(object, old));
+    queue.add(keyOf(object), isUrgent ? 'high' : 'low');
   });
   const enqueueAll = () => {
     for (const api of caches.pcfApis.list()) queue.add(keyOf(api), 'low');
@@ -56,6 +61,11 @@ export function enqueueOnEvents({ caches, queue, isWorking, onEdit }: Enqueuing)
       for (const key of new Set(keys)) queue.add(key, priority());
     });
   }
+}
+
+/** Whether annotations changed. The API server sorts them by name. */
+function isAnnotated({ metadata }: KubeObject, { metadata: before }: KubeObject): boolean {
+  return JSON.stringify(metadata.annotations) !== JSON.stringify(before.annotations);
 }
 
 /** A freeze takes effect at once: the PcfApis that it selects precede others. */

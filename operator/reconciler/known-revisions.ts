@@ -80,11 +80,19 @@ function namesInUse(api: PcfApi, caches: Pick<ClusterView, 'ownedBy'>): string[]
 
 /** The rest of the record is lost: the commit, and the inputs that an undo restores. */
 function fromDeployment({ metadata, spec }: Workload, config: Settings | undefined): Revision | undefined {
-  const template = spec?.template;
+  const { template } = spec ?? {};
   const image = template?.spec.containers[0].image;
   if (!template || !image) return undefined;
+  // The cache stores its spec as text, see packed.ts: a comparison of the desired pods would not read it.
+  const plain = { metadata: template.metadata, spec: template.spec };
   // Its number is lost: it counts as older than all recorded revisions.
-  return { name: metadata.name, number: 0, image, template, config: config?.data?.[CONFIG_FILE] ?? '' };
+  return {
+    name: metadata.name,
+    number: 0,
+    image,
+    template: plain,
+    config: config?.data?.[CONFIG_FILE] ?? '',
+  };
 }
 
 /**

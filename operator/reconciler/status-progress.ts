@@ -5,8 +5,8 @@ import { canonicalJson } from '../runtime/canonical-json.js';
 /** Minimum time between two writes of a status that differ only in what users read. In milliseconds. */
 const SHOWN_INTERVAL_MS = 1_000;
 /**
- * The same for what progressDeadline is counted from, which is minutes. An operator that restarts in the meantime counts
- * it from up to this much later.
+ * The same for what progressDeadline is counted from, which is minutes: it is counted from the time that is written, up to
+ * this much later than the progress.
  */
 const DEADLINE_INTERVAL_MS = 10_000;
 
@@ -14,10 +14,10 @@ const DEADLINE_INTERVAL_MS = 10_000;
  * The milliseconds after the last write before the difference of two statuses is written. Only the number of ready pods,
  * messages, which report it too, and the record of the last progress can wait. All else is written at once (0): a phase,
  * a condition, the weight, a step of the delivery, and the messages of Degraded, which are announced as Events when they
- * are written.
+ * are written. Also 0 if there is no difference: nothing is due later.
  */
 export function progressIntervalMs(before: PcfApiStatus | undefined, after: PcfApiStatus): number {
-  if (!before) return 0;
+  if (!before || isSame(before, after)) return 0;
   const [old, fresh] = [withoutDeadline(before, before), withoutDeadline(after, before)];
   if (isSame(old, fresh)) return DEADLINE_INTERVAL_MS;
   return isSame(withoutProgress(old), withoutProgress(fresh)) ? SHOWN_INTERVAL_MS : 0;

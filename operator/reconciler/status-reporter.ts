@@ -52,12 +52,12 @@ export class StatusReporter {
       ...(obstacle?.isTransient ? [obstacle] : []),
       ...repairLoops(this.deps.actor.repairLoopsFor(keyOf(api))),
     ];
-    const status = {
+    const status = withinBounds({
       ...statusOf(observed, effective, verdict, issues, finished, now),
       ...analysisStatus(planned),
       ...keyStatus(observed.signingKeys),
-    };
-    const intervalMs = progressIntervalMs(api.status, withinBounds(status));
+    });
+    const intervalMs = progressIntervalMs(api.status, status);
     const dueInMs = this.state.statusDueInMs(keyOf(api), intervalMs, now);
     if (dueInMs > 0 && effective.decisions.length === 0) {
       this.deps.metrics.recordStatus(api, status);

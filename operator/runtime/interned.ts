@@ -5,7 +5,7 @@ import { LRUCache } from 'lru-cache';
 export class Interner {
   private readonly known: LRUCache<string, object>;
 
-  /** `max`: number of distinct values. Values beyond it are stored as often as they occur. */
+  /** `max`: number of distinct values. Beyond it, the least recently used value is no longer shared. */
   constructor(max: number) {
     this.known = new LRUCache({ max });
   }

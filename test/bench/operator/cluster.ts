@@ -22,6 +22,8 @@ const logger = pino({ level: 'silent' });
  * it sends a request for each object that the owner has.
  */
 const COLLECTOR_PERIOD_MS = 35_000;
+/** The operator writes what it may postpone, see status-progress.ts, within 10 s. */
+const POSTPONED_MS = 12_000;
 /** Long enough for 1,000 objects on a small machine. */
 const LIMIT_MS = 900_000;
 
@@ -218,6 +220,12 @@ export async function settled(...caches: readonly ResourceCache[]): Promise<void
   };
   for (const cache of caches) cache.on(recordChange);
   await eventually('no object changes', () => performance.now() - last >= 1_000, LIMIT_MS);
+}
+
+/** Resolves once the operator has also written what it may postpone, so that a restart finds nothing to write. */
+export async function settledForRestart(...caches: readonly ResourceCache[]): Promise<void> {
+  await sleep(POSTPONED_MS);
+  await settled(...caches);
 }
 
 export async function seconds(work: () => Promise<void>): Promise<number> {

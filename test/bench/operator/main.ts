@@ -9,7 +9,7 @@ import { Command } from 'commander';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { ARGO_VERSION } from './argo-program.js';
 import { ArgoRollouts } from './argo-rollouts.js';
-import { BenchCluster, seconds } from './cluster.js';
+import { BenchCluster, seconds, settledForRestart } from './cluster.js';
 import { nodeArgsOfImage } from './node-args.js';
 import { breakdown, growth, type Measured, print, type Restart, type Results, table } from './report.js';
 import { carried, weightEdits, withFloor, withPods } from './weight-edits.js';
@@ -42,9 +42,6 @@ const options = new Command('bench operator')
     argoFirst?: boolean;
     requests?: boolean;
   }>();
-
-/** The operator has written what it may postpone, so that a restart finds nothing to write. */
-const POSTPONED_MS = 12_000;
 
 const counts = (options.grow ? '10,100,1000' : options.objects).split(',').map(Number);
 const edits = Number(options.edits);
@@ -95,7 +92,7 @@ async function measure(
   await cluster.settled();
   const scaled = await weightEdits(cluster, Math.min(edits, 2 * objects), withPods);
   await cluster.settled();
-  await sleep(POSTPONED_MS);
+  await settledForRestart(cluster.apis, cluster.routes);
   const working = await cluster.megabytes();
   await cluster.sandbox.operator.stop();
   const floor = await withFloor(cluster, (subject) => weightEdits(subject, edits, carried));

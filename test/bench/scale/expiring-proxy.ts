@@ -20,7 +20,10 @@ process.on('SIGUSR2', () => {
 });
 
 const server = createServer({ cert, key }, (request, response) => {
-  forward(request, response).catch(() => response.destroy());
+  forward(request, response).catch(() => {
+    // The end of an expired watch is still being sent.
+    if (!response.writableEnded) response.destroy();
+  });
 });
 server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
 

@@ -1,7 +1,7 @@
 /** A control plane with many PcfApis that are settled, and some with a delivery at weight 10. */
 import { PcfApiKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
-import { BenchCluster, NAMESPACE, settled, until } from '../operator/cluster.js';
+import { BenchCluster, NAMESPACE, settledForRestart, until } from '../operator/cluster.js';
 import { EtcdStore } from './etcd-store.js';
 import { copiesOf, recordTemplates, type Template } from './template.js';
 
@@ -56,12 +56,8 @@ async function seeds(cluster: BenchCluster): Promise<Template[]> {
     const { effectiveWeight, verified } = cluster.statusOf(name)?.traffic ?? {};
     return effectiveWeight === 10 && verified === true;
   });
-  await settled(apis, cluster.routes);
-  return recordTemplates(sandbox.parts.kubeConfig, NAMESPACE, [
-    { name: SETTLED, withFinishedPods: false },
-    // A delivery reads the report of its migrations.
-    { name: DELIVERING, withFinishedPods: true },
-  ]);
+  await settledForRestart(apis, cluster.routes);
+  return recordTemplates(sandbox.parts.kubeConfig, NAMESPACE, names);
 }
 
 async function copyAll(
@@ -80,7 +76,7 @@ async function copyAll(
   }
 }
 
-/** Two Deployments and three pods. */
+/** Two Deployments with three pods, and a migration Job. */
 function pcfApi(name: string): KubeObject {
   return {
     apiVersion: 'pcf.dev/v1alpha1',

@@ -16,7 +16,7 @@ const EDITS_PER_SECOND = 20;
 
 const options = new Command('bench scale')
   .description('Measures the operator with thousands of settled PcfApis on a real API server.')
-  .option('--objects <count>', 'number of PcfApis, each with two Deployments and three pods', '10000')
+  .option('--objects <count>', 'number of PcfApis, each with two Deployments and three running pods', '10000')
   .option('--edits <count>', 'number of weight edits per measurement', '600')
   .option('--operator-args <flags>', 'additional flags of the operator', '')
   .option('--node-args <flags>', "flags of the operator's Node.js", nodeArgsOfImage().join(' '))

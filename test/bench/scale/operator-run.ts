@@ -91,6 +91,7 @@ export class OperatorRun {
     const args = [program, parts.cluster.server, join(stateDir, 'pki')];
     const proxy = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.stopProxy = () => void proxy.kill();
+    process.once('exit', this.stopProxy);
     const [port] = (await once(proxy.stdout, 'data')) as [Buffer];
     await this.start([], `https://127.0.0.1:${port.toString().trim()}`);
     return () => void proxy.kill('SIGUSR2');

@@ -45,11 +45,11 @@ export interface Copied {
   object: KubeObject;
 }
 
-/** Records the objects of PcfApis. `withFinishedPods`: includes the pods of their migration Jobs. */
+/** Records the objects of these PcfApis. */
 export async function recordTemplates(
   kubeConfig: KubeConfig,
   namespace: string,
-  wanted: readonly { name: string; withFinishedPods: boolean }[],
+  names: readonly string[],
 ): Promise<Template[]> {
   const client = new KubeClient(kubeConfig);
   const stopping = new AbortController();
@@ -59,9 +59,9 @@ export async function recordTemplates(
   try {
     await set.synced();
     return await Promise.all(
-      wanted.map(async ({ name, withFinishedPods }) => {
+      names.map(async (name) => {
         const api = caches.pcfApis.get(namespace, name) as unknown as PcfApi;
-        const objects = await ownedObjects(client, api, withFinishedPods, desiredObjects(api, caches));
+        const objects = await ownedObjects(client, api, desiredObjects(api, caches));
         return { name, objects };
       }),
     );
@@ -79,27 +79,26 @@ function desiredObjects(api: PcfApi, caches: Caches): KubeObject[] {
   return planReconcile(observed, spec, ROUTE_AGE_MS, undefined, Date.now()).objects;
 }
 
-/** From the API server, because caches lack fields. */
+/**
+ * From the API server, because caches lack fields. Includes the finished pods of migrations: without their reports, the
+ * operator would remove the duration of the migrations from each status.
+ */
 async function ownedObjects(
   client: KubeClient,
   { metadata: { namespace, name } }: PcfApi,
-  withFinishedPods: boolean,
   desired: readonly KubeObject[],
 ): Promise<StoredObject[]> {
   const labelSelector = `app.kubernetes.io/instance=${name}`;
-  const isRunning = ({ status }: KubeObject) => (status as { phase?: string }).phase === 'Running';
   const lists = await Promise.all(
     [...OWNED_KINDS, PodKind, EndpointSliceKind].map(async (type) => {
       const { items } = await client.list(type, { namespace, labelSelector });
-      return items
-        .filter((item) => type !== PodKind || withFinishedPods || isRunning(item))
-        .map((item) => {
-          const object = { ...item, apiVersion: apiVersionOf(type), kind: type.kind };
-          const twin = desired.find(
-            ({ kind, metadata }) => kind === type.kind && metadata.name === item.metadata.name,
-          );
-          return { type, live: JSON.stringify(object), ...(twin ? { desired: JSON.stringify(twin) } : {}) };
-        });
+      return items.map((item) => {
+        const object = { ...item, apiVersion: apiVersionOf(type), kind: type.kind };
+        const twin = desired.find(
+          ({ kind, metadata }) => kind === type.kind && metadata.name === item.metadata.name,
+        );
+        return { type, live: JSON.stringify(object), ...(twin ? { desired: JSON.stringify(twin) } : {}) };
+      });
     }),
   );
   const api = await client.get(PcfApiKind, namespace, name);

@@ -54,7 +54,7 @@ describe('the operator with a PcfApi in steady state', () => {
     });
   }
 
-  it('created the PcfApi with one write per object, two of its record, and a status per turning point', async () => {
+  it('created the PcfApi with one write per object, two of its record, and at most four statuses', async () => {
     await awaitNoWrites();
     const own = cluster.audit.writesSince(0).filter(({ objectRef }) => objectRef?.namespace === namespace);
     const counts = new Map<string, number>();

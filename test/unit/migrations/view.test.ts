@@ -162,6 +162,23 @@ describe('migrationView, stages', () => {
       assert.deepEqual([state, applied], ['Succeeded', ['E1']]);
     });
 
+    it('expand stays done if its pod is deleted between the count by the Job and the completion', () => {
+      const counted = {
+        ...job('expand'),
+        status: { conditions: [{ type: 'SuccessCriteriaMet', status: 'True' }] },
+      };
+      const record = { attempt: 1, recorded: {} };
+      assert.equal(migrationView(automatic, 'api-new', [counted], [], record).state, 'Succeeded');
+    });
+
+    it('expand is done although another pod of its Job still runs', () => {
+      const running = {
+        ...succeeded('expand'),
+        status: { phase: 'Running', containerStatuses: [{ state: {} }] },
+      };
+      assert.equal(viewFor([job('expand'), running, succeeded('expand')]).state, 'Succeeded');
+    });
+
     it('expand runs while only its container has terminated: the node may still be lost', () => {
       assert.equal(viewFor([job('expand'), run('api-new-expand', report())]).state, 'Running');
     });

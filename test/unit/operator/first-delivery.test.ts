@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { plan } from '../../../operator/delivery/plan.js';
 import { desiredObjects } from '../../../operator/reconciler/desired.js';
@@ -17,7 +18,10 @@ const base = { replicas: 3, migrations: { mode: 'Disabled' }, traffic };
 
 /** The objects of a first delivery. `live` exist already, and `ready` is the number of ready pods. */
 function desiredWith(spec: Partial<PcfApiSpec> = {}, live: KubeObject[] = [], ready = 0): KubeObject[] {
-  const api = pcfApi({ ...base, ...spec } as never);
+  return desiredOf(pcfApi({ ...base, ...spec } as never), live, ready);
+}
+
+function desiredOf(api: PcfApi, live: KubeObject[], ready: number): KubeObject[] {
   const view = {
     ...EMPTY_CLUSTER,
     ownedBy: ({ kind }: { kind: string }) => live.filter((object) => object.kind === kind),
@@ -61,5 +65,16 @@ describe('desiredObjects of a first delivery', () => {
     assert.ok(find(desiredWith({}, [], 1), PodDisruptionBudgetKind));
     const live = podDisruptionBudget(pcfApi({ ...base } as never))!;
     assert.ok(find(desiredWith({}, [live]), PodDisruptionBudgetKind));
+  });
+});
+
+describe('desiredObjects after the first delivery', () => {
+  it('has the Service of the API, also if it was deleted while no pod is ready, or is scaled to 0', () => {
+    for (const replicas of [3, 0]) {
+      const api = pcfApi({ ...base, replicas } as never);
+      const stable = observe(api, EMPTY_CLUSTER).delivery.target;
+      api.status = { delivery: { stable } };
+      assert.equal(revisionOf(find(desiredOf(api, [], 0), ServiceKind)), stable, `${replicas} replicas`);
+    }
   });
 });

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
+import { cachedPart } from '../../../operator/reconciler/cached-parts.js';
 import { revisionsOf } from '../../../operator/reconciler/known-revisions.js';
 import { configMap } from '../../../operator/resources/config-map.js';
 import { deployment } from '../../../operator/resources/deployment.js';
+import { typeOf } from '../../../operator/resources/kinds.js';
 import { controllerRevision, newRevision, revisionName } from '../../../operator/resources/revision.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';
 
-/** Caches with these objects only. */
-function cachesOf(...objects: KubeObject[]) {
+/** Caches with these objects only, of which they retain a part. */
+function cachesOf(...whole: KubeObject[]) {
+  const objects = whole.map((object) => cachedPart(typeOf(object))(object));
   const ofKind = ({ kind }: ResourceType) => objects.filter((object) => object.kind === kind);
   return {
     ownedBy: (type: ResourceType, _api: PcfApi) => ofKind(type),

@@ -45,6 +45,10 @@ describe('progressIntervalMs', () => {
     assert.equal(progressIntervalMs({ ...before, delivery }, scaled), 0);
   });
 
+  it('is 0 without a difference: a reconcile that changes nothing is not repeated', () => {
+    assert.equal(progressIntervalMs(before, structuredClone(before)), 0);
+  });
+
   it('is 0 for every other change, and for the first status', () => {
     const changes: PcfApiStatus[] = [
       { observedGeneration: 2 },
