@@ -88,7 +88,7 @@ function intervalOf(
     lower: worse ? rounded(lowerBound(worse, worse.alternatives, { limit, decisive: 0 })) : -1,
     upper: bounded ? rounded(upperBound(bounded, bounded.alternatives, ofPass)) : 1,
     minEffect: rounded(minEffect),
-    detectable: worse ? rounded(detectableEffect(counts, worse.alternatives, limit, growth)) : 1,
+    ...(worse ? { detectable: rounded(detectableEffect(counts, worse.alternatives, limit, growth)) } : {}),
     requests: canary.trials,
     stableRequests: stable.trials,
     evidence: rounded(evidence),

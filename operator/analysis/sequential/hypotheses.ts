@@ -137,7 +137,7 @@ function testsOf(
   prior: Prior,
 ): Pick<Hypothesis, 'counts' | 'minEffect' | 'worse' | 'bounded'> | undefined {
   const [mine, theirs] = [wideOf(canary, countsOf), wideOf(stable, countsOf)];
-  if (!isUsable(mine) || !isUsable(theirs)) return undefined;
+  if (!isUsable(mine) || !isUsable(theirs) || Number.isNaN(prior.history.events)) return undefined;
   const [fewestOfMine, mostOfTheirs] = matched(countsOf(canary.narrow), theirs, mine);
   const [fewestOfTheirs, mostOfMine] = matched(countsOf(stable.narrow), mine, theirs);
   return {
