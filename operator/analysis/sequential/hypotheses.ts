@@ -1,6 +1,6 @@
 /** The hypotheses that a metric tests, each with its share of alpha. */
 import type { MetricSpec } from '../../api/v1alpha1/spec/analysis.js';
-import { equal, type Prior, worse } from './alternatives.js';
+import { equalAlternatives, type Prior, worseAlternatives } from './alternatives.js';
 import { requestMetric } from './counts-query.js';
 import { type OperationCounts, type RevisionCounts, together } from './revision-counts.js';
 import { minEffectOf } from './settings.js';
@@ -143,8 +143,8 @@ function testsOf(
   return {
     counts: { canary: mine, stable: theirs },
     minEffect: prior.minEffect,
-    worse: testCounts(fewestOfMine, mostOfTheirs, worse(prior)),
-    bounded: testCounts(mostOfMine, fewestOfTheirs, equal(prior)),
+    worse: testCounts(fewestOfMine, mostOfTheirs, worseAlternatives(prior)),
+    bounded: testCounts(mostOfMine, fewestOfTheirs, equalAlternatives(prior)),
   };
 }
 
