@@ -143,6 +143,16 @@ describe('sequential test of the success rate', () => {
     assert.equal(outcomeOf(unknown, stable, given).outcome, 'Success');
   });
 
+  it('with perOperation, a test without evidence does not reduce that of the delivery', () => {
+    const named = (prefix: string, count: number) => ({
+      [`${prefix}requests Search`]: count,
+      [`${prefix}requests Order`]: count,
+    });
+    const stable = { ...named('', 90), ...named('total_', 9_000) };
+    const { sequential } = outcomeOf(named('', 1), stable, { successRate: { perOperation: true } });
+    assert.ok(Math.abs(sequential!.evidence) < 0.02, `${sequential!.evidence}`);
+  });
+
   it('shares alpha between all operations together and each of them, and never more than alpha', () => {
     const operations = ['A', 'B', 'C', 'D'];
     const counts = (requests: number) =>

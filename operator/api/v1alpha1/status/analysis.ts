@@ -56,7 +56,7 @@ export const sequentialStatus = z.strictObject({
   requests: requests('Requests of the new revision'),
   stableRequests: requests('Requests of the stable revision'),
   evidence: evidence(
-    'that the new revision is worse, with that of earlier tests. The delivery is aborted at -ln(alpha), which is 4.6 for an alpha of 0.01',
+    'that the new revision is worse, with that of earlier tests. The delivery is aborted when one hypothesis brings it to -ln(alpha), which is 4.6 for an alpha of 0.01',
   ),
   earlierEvidence: evidence('of the earlier tests of the delivery'),
   history: z
