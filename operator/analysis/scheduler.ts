@@ -70,7 +70,12 @@ export class AnalysisScheduler {
     for (const request of requests) {
       const { name } = request.due;
       const id = idOf(request.subject.revision, request.due);
-      if (tasks.get(name)?.id === id) continue;
+      const same = tasks.get(name);
+      if (same?.id === id) {
+        // While it waits for a slot, the weight can change, and with it the start of a sequential test.
+        if (this.waiting[providerType(request.metric)].includes(same)) same.request = request;
+        continue;
+      }
       this.drop(tasks, name);
       const task = { key, id, request, abort: new AbortController(), inTrace: AsyncLocalStorage.snapshot() };
       tasks.set(name, task);

@@ -45,13 +45,13 @@ const SMALL_EFFECTS = [
 ] as const;
 
 /** Alternatives of "the canary is not worse". */
-export function worse({ history, minEffect }: Prior): Alternative[] {
+export function worseAlternatives({ history, minEffect }: Prior): Alternative[] {
   const relevant = EFFECTS.map(([factor, weight]) => [factor * minEffect, weight] as const);
   return pairs(history, [...relevant, ...LARGE_EFFECTS]);
 }
 
 /** Alternatives of "the canary is worse by the smallest relevant effect". */
-export function equal({ history, minEffect }: Prior): Alternative[] {
+export function equalAlternatives({ history, minEffect }: Prior): Alternative[] {
   return pairs(
     history,
     SMALL_EFFECTS.map(([factor, weight]) => [factor * minEffect, weight] as const),

@@ -86,14 +86,19 @@ export function requestMetric({ successRate, latency }: MetricSpec) {
  * counts from 0: all of that happened since the start. After a reset, earlier requests of the process in the part
  * are missing, with their errors. A process that was started before the part and not scraped before it is not
  * counted in the part: which of its requests are older is unknown.
+ *
+ * `resets()` finds no reset between the two samples next to the start, and the difference is positive again when the
+ * new process has counted more. The start of the process shows it for all of its counters at the same time.
  */
 function increments(series: string, process: string, part: Part): string {
   const range = rangeOf(part);
   const last = `last_over_time(${series}[${range}])`;
+  const started = `last_over_time(${process}[${range}])`;
   const grown = `(${last} - ${atStart(series, part)} >= 0)`;
-  const isOlder = `last_over_time(${process}[${range}]) < ${seconds(part.from)}`;
-  const unknown = `((${isOlder}) unless ${atStart(process, part)})`;
-  return `((${grown} and resets(${series}[${range}]) == 0) or ${last}) unless ignoring(${OWN_LABELS}) ${unknown}`;
+  const restarted = `(${started} != ${atStart(process, part)})`;
+  const unknown = `((${started} < ${seconds(part.from)}) unless ${atStart(process, part)})`;
+  const continued = `${grown} and resets(${series}[${range}]) == 0 unless ignoring(${OWN_LABELS}) ${restarted}`;
+  return `((${continued}) or ${last}) unless ignoring(${OWN_LABELS}) ${unknown}`;
 }
 
 function atStart(series: string, part: Part): string {

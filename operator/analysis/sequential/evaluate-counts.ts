@@ -6,6 +6,7 @@ import { format } from '../format-value.js';
 import { detectableEffect } from './detectable-effect.js';
 import { evidenceAfter, limitOf } from './evidence.js';
 import { type Hypothesis, hypotheses, type RevisionWindows } from './hypotheses.js';
+import { logSumExp } from './logarithms.js';
 import { type RevisionCounts, revisionCounts, together } from './revision-counts.js';
 import { evidenceOfLess, evidenceOfMore, lowerBound, upperBound } from './two-proportions.js';
 
@@ -33,7 +34,10 @@ export interface Decision {
   outcome: 'Success' | 'Failure' | 'Inconclusive';
   /** The hypothesis that decides, or that the step waits for. */
   tested?: Hypothesis;
-  /** Logarithm of the e-value that the canary is worse, with that of earlier tests. */
+  /**
+   * Logarithm of the e-value that the canary is worse, with that of earlier tests: the sum over the hypotheses by
+   * their shares, where those without requests count 1. So a test without evidence changes nothing.
+   */
   evidence: number;
 }
 
@@ -44,7 +48,9 @@ export function decide(spec: MetricSpec, all: readonly Hypothesis[], earlierEvid
     const found = one.worse ? evidenceOfMore(one.worse, 0, one.worse.alternatives) : 0;
     return { one, found, shared: found + Math.log(one.alphaShare) };
   });
-  const evidence = evidenceAfter(earlierEvidence, Math.max(...judged.map(({ shared }) => shared)));
+  const unused = Math.max(0, 1 - all.reduce((sum, { alphaShare }) => sum + alphaShare, 0));
+  const total = logSumExp([Math.log(unused), ...judged.map(({ shared }) => shared)]);
+  const evidence = evidenceAfter(earlierEvidence, total);
   const [worst] = judged
     .filter(({ one, found }) => found >= limitOf(alpha, earlierEvidence, one.alphaShare))
     .toSorted((a, b) => estimateOf(b.one) - estimateOf(a.one));
@@ -88,7 +94,7 @@ function intervalOf(
     lower: worse ? rounded(lowerBound(worse, worse.alternatives, { limit, decisive: 0 })) : -1,
     upper: bounded ? rounded(upperBound(bounded, bounded.alternatives, ofPass)) : 1,
     minEffect: rounded(minEffect),
-    detectable: worse ? rounded(detectableEffect(counts, worse.alternatives, limit, growth)) : 1,
+    ...(worse ? { detectable: rounded(detectableEffect(counts, worse.alternatives, limit, growth)) } : {}),
     requests: canary.trials,
     stableRequests: stable.trials,
     evidence: rounded(evidence),

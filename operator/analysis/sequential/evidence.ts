@@ -8,9 +8,9 @@
 /** Part that is not risked. */
 const RESERVE = 0.3;
 
-/** Log evidence after a test. `best`: the largest log e-value of its hypotheses, with their shares. */
-export function evidenceAfter(earlier: number, best: number): number {
-  return earlier + Math.log(RESERVE + (1 - RESERVE) * Math.exp(Math.min(best, 500)));
+/** Log evidence after a test. `found`: its log e-value. */
+export function evidenceAfter(earlier: number, found: number): number {
+  return earlier + Math.log(RESERVE + (1 - RESERVE) * Math.exp(Math.min(found, 500)));
 }
 
 /** Log e-value that a hypothesis with this share needs to reject it at alpha, after earlier tests. */

@@ -1,6 +1,6 @@
 /** The hypotheses that a metric tests, each with its share of alpha. */
 import type { MetricSpec } from '../../api/v1alpha1/spec/analysis.js';
-import { equal, type Prior, worse } from './alternatives.js';
+import { equalAlternatives, type Prior, worseAlternatives } from './alternatives.js';
 import { requestMetric } from './counts-query.js';
 import { type OperationCounts, type RevisionCounts, together } from './revision-counts.js';
 import { minEffectOf } from './settings.js';
@@ -137,14 +137,14 @@ function testsOf(
   prior: Prior,
 ): Pick<Hypothesis, 'counts' | 'minEffect' | 'worse' | 'bounded'> | undefined {
   const [mine, theirs] = [wideOf(canary, countsOf), wideOf(stable, countsOf)];
-  if (!isUsable(mine) || !isUsable(theirs)) return undefined;
+  if (!isUsable(mine) || !isUsable(theirs) || Number.isNaN(prior.history.events)) return undefined;
   const [fewestOfMine, mostOfTheirs] = matched(countsOf(canary.narrow), theirs, mine);
   const [fewestOfTheirs, mostOfMine] = matched(countsOf(stable.narrow), mine, theirs);
   return {
     counts: { canary: mine, stable: theirs },
     minEffect: prior.minEffect,
-    worse: testCounts(fewestOfMine, mostOfTheirs, worse(prior)),
-    bounded: testCounts(mostOfMine, fewestOfTheirs, equal(prior)),
+    worse: testCounts(fewestOfMine, mostOfTheirs, worseAlternatives(prior)),
+    bounded: testCounts(mostOfMine, fewestOfTheirs, equalAlternatives(prior)),
   };
 }
 

@@ -23,6 +23,8 @@ const PART_MS = 30 * 60_000;
 /** Prometheus itself ignores samples that are older than 5 minutes, so scrape intervals are shorter. */
 const SETTLED_WITHIN_MS = 10 * 60_000;
 const MAX_TESTS = 4_000;
+/** About 100 MB. With `perOperation` a test can have thousands of samples. */
+const MAX_SAMPLES = 500_000;
 
 interface Known {
   until: number;
@@ -38,7 +40,10 @@ interface Start {
 
 export class CountsReader {
   /** Counts of the parts that are read. After a restart of the operator they are read again. */
-  private readonly parts = new LRUCache<string, Known>({ max: MAX_TESTS });
+  private readonly parts = new LRUCache<string, Known>({
+    ...{ max: MAX_TESTS, maxSize: MAX_SAMPLES },
+    sizeCalculation: ({ counts }) => counts.length + 1,
+  });
   private readonly starts = new LRUCache<string, Start>({ max: MAX_TESTS });
 
   /**

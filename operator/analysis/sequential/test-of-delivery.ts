@@ -15,14 +15,22 @@ export function effectiveWeight(
   return { weight, weightSince: since ?? new Date(now).toISOString() };
 }
 
-/** Start of the test: the initial delay has ended, and the weight and the step are in effect. */
+/**
+ * Start of the test: the initial delay has ended, and the weight and the step are in effect. Consecutive tests have
+ * no requests in common, because their e-values are multiplied: after an edit of the initial delay, the test
+ * continues, or the next one starts where it ends.
+ */
 export function startOfTest(
   { initialDelayMs }: PlannedMetric,
-  { since }: MetricCounts,
+  { since, sequential }: MetricCounts,
   weightSince: string,
   stepSince: string = weightSince,
 ): number {
-  return Math.max(Date.parse(since) + initialDelayMs, Date.parse(weightSince), Date.parse(stepSince));
+  const start = Math.max(Date.parse(since) + initialDelayMs, Date.parse(weightSince), Date.parse(stepSince));
+  if (!sequential) return start;
+  const startOfLast = Date.parse(sequential.since);
+  const endOfLast = Date.parse(sequential.history.at(-1)?.at ?? sequential.since);
+  return start <= startOfLast ? startOfLast : Math.max(start, endOfLast);
 }
 
 /** Log evidence of the earlier tests of the metric in the delivery; 0 without any. */

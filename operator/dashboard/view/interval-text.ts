@@ -26,7 +26,7 @@ export function intervalText({
 function limits(detectable: number | undefined, minEffect: number): string {
   if (detectable === undefined || detectable <= minEffect) return '';
   const [least, relevant] = [points(detectable), points(minEffect)];
-  return `; with this traffic the time budget shows ${least} or more, not ${relevant}`;
+  return `; at this traffic, ${least} or more can be detected within the time budget, not ${relevant}`;
 }
 
 /** Percentage points with three significant digits and a sign. */

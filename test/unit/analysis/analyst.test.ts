@@ -121,6 +121,26 @@ describe('Analyst.look', () => {
       assert.deepEqual(test(), [START + 3 * MINUTE, 1]);
     });
 
+    it('never counts requests in two tests of a delivery when the initial delay is edited', () => {
+      const delayed = (initialDelay: string) => ({
+        ...given(START),
+        analysis: analysisOf({ metrics: [{ ...sequential, initialDelay }] }),
+      });
+      const waiting = look(START, undefined, delayed('60s'));
+      look(START + MINUTE, waiting.status, delayed('60s'));
+      assert.deepEqual(test(), [START + MINUTE, 0]);
+      finished = [measured(1, START + 3 * MINUTE)];
+      const { status } = look(START + 4 * MINUTE, waiting.status, delayed('60s'));
+      look(START + 4 * MINUTE, status, delayed('30s'));
+      assert.deepEqual(test(), [START + MINUTE, 0], 'a shorter delay continues the test');
+      finished = [];
+      const longer = look(START + 4 * MINUTE, status, delayed('120s')).status;
+      assert.deepEqual(test(), [START + 3 * MINUTE, 1], 'a longer one starts a test after the last interval');
+      finished = [measured(2, START + 5 * MINUTE)];
+      look(START + 6 * MINUTE, longer, delayed('120s'));
+      assert.deepEqual(test(), [START + 3 * MINUTE, 1]);
+    });
+
     it('keeps the evidence over steps, for a metric that only some steps name', () => {
       const named = (step: number) => ({
         ...given(START + step * MINUTE, 5 + step, step),

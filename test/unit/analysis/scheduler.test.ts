@@ -14,11 +14,13 @@ class HandProvider implements Provider {
   readonly type = 'Prometheus';
   readonly running = new Map<string, { end: (reading: Reading) => void; fail: (error: Error) => void }>();
   started: string[] = [];
+  readonly weights: number[] = [];
   ignoresAbort = false;
 
-  measure({ due }: Request, signal: AbortSignal): Promise<Reading> {
+  measure({ due, subject: { weight } }: Request, signal: AbortSignal): Promise<Reading> {
     const id = `${due.name}#${due.number}`;
     this.started.push(id);
+    this.weights.push(weight);
     const { promise, resolve, reject } = Promise.withResolvers<Reading>();
     this.running.set(id, { end: resolve, fail: reject });
     if (!this.ignoresAbort) signal.addEventListener('abort', () => reject(signal.reason as Error));
@@ -99,6 +101,14 @@ describe('AnalysisScheduler', () => {
     schedule('a', request('m', 1));
     assert.deepEqual(scheduler.finished('a', 'api-new'), []);
     assert.deepEqual(provider.started, ['m#0', 'm#1']);
+  });
+
+  it('takes a queued measurement as it was requested last, so not with the start of an earlier weight', async () => {
+    for (const key of ['a', 'b', 'c']) schedule(key, request(key, 0));
+    schedule('c', request('c', 0, { subject: { ...subject, weight: 50 } }));
+    await provider.end('a#0');
+    assert.deepEqual(provider.started, ['a#0', 'b#0', 'c#0']);
+    assert.deepEqual(provider.weights, [10, 10, 50]);
   });
 
   it('limits concurrent measurements, and queues the others in order', async () => {

@@ -82,6 +82,9 @@ describe('sequential test of the success rate', () => {
   it('reports the smallest effect that the traffic can show within the time budget', () => {
     const [few, many] = [100, 2_000].map((requests) => outcomeOf({ requests, errors: 0 }).sequential!);
     assert.ok(few!.detectable! > many!.detectable! && many!.detectable! < 0.01, `${few!.detectable}`);
+    // Not all pods are scraped since the start: the traffic is unknown.
+    const notScraped = outcomeOf({ ...windows({ requests: 100 }), narrow: [] });
+    assert.deepEqual([notScraped.sequential!.detectable, notScraped.sequential!.lower], [undefined, -1]);
   });
 
   it('compares requests of the same time when pods are scraped at different times', () => {
@@ -117,6 +120,8 @@ describe('sequential test of the success rate', () => {
       assert.equal(result.sequential, undefined);
     }
     assert.equal(outcomeOf({ requests: 1_000, errors: Number.NaN }).outcome, 'Inconclusive');
+    const unknown = outcomeOf(canary, { ...STABLE, total_errors: Number.NaN });
+    assert.deepEqual([unknown.outcome, unknown.sequential], ['Inconclusive', undefined]);
   });
 
   it('with perOperation, fails on the operation that is worse although the total is not', () => {
@@ -136,6 +141,16 @@ describe('sequential test of the success rate', () => {
     assert.match(worse.detail!, /^Order 0\.88, stable has 0\.998/);
     const unknown = { ...canary, 'errors Order': 1, 'requests New': 20, 'errors New': 20 };
     assert.equal(outcomeOf(unknown, stable, given).outcome, 'Success');
+  });
+
+  it('with perOperation, a test without evidence does not reduce that of the delivery', () => {
+    const named = (prefix: string, count: number) => ({
+      [`${prefix}requests Search`]: count,
+      [`${prefix}requests Order`]: count,
+    });
+    const stable = { ...named('', 90), ...named('total_', 9_000) };
+    const { sequential } = outcomeOf(named('', 1), stable, { successRate: { perOperation: true } });
+    assert.ok(Math.abs(sequential!.evidence) < 0.02, `${sequential!.evidence}`);
   });
 
   it('shares alpha between all operations together and each of them, and never more than alpha', () => {
@@ -379,6 +394,9 @@ describe('countsQuery', () => {
     assert.match(query, /\{namespace="platform",pcf_dev_revision="api-new"\}\[90000ms\]/);
     assert.match(query, /\[10m\] offset 90000ms/);
     assert.doesNotMatch(query, /increase|rate/);
+    const process = String.raw`process_start_time_seconds\{[^}]*\}`;
+    const restarted = String.raw`\(last_over_time\(${process}\[90000ms\]\) != last_over_time\(${process}\[10m\] offset 90000ms\)\)`;
+    assert.match(query, new RegExp(String.raw`resets\([^)]*\) == 0 unless ignoring\([^)]*\) ${restarted}`));
     assert.doesNotMatch(countsQuery(spec, labels, subject, { ...part, isFirst: false }), /total_/);
   });
 });

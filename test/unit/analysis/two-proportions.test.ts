@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { equal, worse } from '../../../operator/analysis/sequential/alternatives.js';
+import { equalAlternatives, worseAlternatives } from '../../../operator/analysis/sequential/alternatives.js';
 import { detectableEffect } from '../../../operator/analysis/sequential/detectable-effect.js';
 import { evidenceAfter, limitOf } from '../../../operator/analysis/sequential/evidence.js';
 import { logSumExp } from '../../../operator/analysis/sequential/logarithms.js';
@@ -17,7 +17,7 @@ import { propertyRuns } from '../../support/runner/property-runs.js';
 const ALPHA = 0.1;
 const MIN_EFFECT = 0.02;
 const prior = { history: { trials: 10_000, events: 100 }, minEffect: MIN_EFFECT };
-const [ofWorse, ofEqual] = [worse(prior), equal(prior)];
+const [ofWorse, ofEqual] = [worseAlternatives(prior), equalAlternatives(prior)];
 
 /** Share of events of both revisions and share of requests of the canary, during one block of requests. */
 interface Block {

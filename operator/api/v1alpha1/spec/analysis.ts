@@ -73,7 +73,7 @@ export type Comparison = z.output<typeof comparison>;
 const sequential = z.strictObject({
   alpha: z.number().min(1e-6).max(0.2).default(0.01).meta({
     description:
-      'Probability of aborting a revision that is not worse than the stable one, over the whole delivery, and of passing a step with one that is worse by `minEffect`.',
+      'Probability of aborting a revision that is not worse than the stable one, over the whole delivery, and of passing a test with one that is worse by `minEffect`. Each step has a test, and each change of the weight starts another one.',
   }),
   minEffect: z.number().min(1e-4).max(10).optional().meta({
     description:

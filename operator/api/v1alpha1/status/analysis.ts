@@ -56,7 +56,7 @@ export const sequentialStatus = z.strictObject({
   requests: requests('Requests of the new revision'),
   stableRequests: requests('Requests of the stable revision'),
   evidence: evidence(
-    'that the new revision is worse, with that of earlier tests. The delivery is aborted at -ln(alpha), which is 4.6 for an alpha of 0.01',
+    'that the new revision is worse, with that of earlier tests. The delivery is aborted when one hypothesis brings it to -ln(alpha), which is 4.6 for an alpha of 0.01',
   ),
   earlierEvidence: evidence('of the earlier tests of the delivery'),
   history: z
@@ -69,7 +69,7 @@ export const sequentialStatus = z.strictObject({
     )
     .max(MAX_INTERVALS)
     .meta({
-      description: 'Earlier intervals of this step, oldest first, at most 24.',
+      description: 'Earlier intervals of this test, oldest first, at most 24.',
       'x-kubernetes-list-type': 'atomic',
     }),
 });
@@ -119,7 +119,7 @@ export const analysisStatus = z.strictObject({
     'Time at which the weight of that step took effect. Measurements since then count for the step.',
   ).optional(),
   weight: z.int().min(0).max(100).optional().meta({
-    description: 'Effective weight that sequential tests are about, in percent.',
+    description: 'Effective weight during the sequential tests in progress, in percent.',
     format: 'int32',
   }),
   weightSince: time('Time since which that weight is in effect.').optional(),
