@@ -8,6 +8,7 @@ import type { Sample, Subject } from '../../../operator/analysis/analysis-model.
 import { evaluate } from '../../../operator/analysis/bounds.js';
 import { planMetrics } from '../../../operator/analysis/plan-metrics.js';
 import { PrometheusProvider } from '../../../operator/analysis/providers/prometheus.js';
+import { scrapedSinceQuery } from '../../../operator/analysis/sequential/counts-query.js';
 import { CountsReader } from '../../../operator/analysis/sequential/read-counts.js';
 import { analysis as analysisSchema } from '../../../operator/api/v1alpha1/spec/analysis.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
@@ -15,6 +16,8 @@ import { pcfApi } from '../../support/fixtures/fixtures.js';
 import { secretsFrom } from '../../support/fixtures/secrets.js';
 import { startPrometheus, type TestPrometheus } from '../../support/servers/prometheus.js';
 import { NAMESPACE, ScrapedApi, ScrapedRevision } from './scraped-api.js';
+
+const LABELS = { namespaceLabel: 'namespace', revisionLabel: 'pcf_dev_revision' };
 
 describe('PrometheusProvider with a real Prometheus', () => {
   const api = new ScrapedApi();
@@ -270,6 +273,13 @@ describe('PrometheusProvider with a real Prometheus', () => {
       });
       const since = Date.now();
       const [equal, worse] = [await revision((it) => it.requests(1_500)), await revision(() => {})];
+      // The narrow window starts with a whole second after the first scrape: later requests are in it.
+      const part = { from: since, to: Date.now() + 60_000, isFirst: true };
+      const started = scrapedSinceQuery(LABELS, { namespace: NAMESPACE, revision: stable.name }, part);
+      await eventually(
+        'the narrow window has started',
+        async () => (await prometheus.values(started)).length > 0,
+      );
       worse.scraped.requests(600);
       worse.scraped.requests(12, 'Deployments', { failed: true });
       stable.scraped.requests(4_000);
@@ -336,9 +346,8 @@ describe('PrometheusProvider with a real Prometheus', () => {
         metrics: [{ name: 'm', successRate: {}, sequential: {} }],
       }).metrics;
       const at = Date.now();
-      const labels = { namespaceLabel: 'namespace', revisionLabel: 'pcf_dev_revision' };
       const request = {
-        ...{ spec: metric!, labels, canary: of!, stable: ofStable! },
+        ...{ spec: metric!, labels: LABELS, canary: of!, stable: ofStable! },
         ...{ since: at - 48 * HOUR, at },
       };
       const reader = new CountsReader();

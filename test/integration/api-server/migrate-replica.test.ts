@@ -42,6 +42,9 @@ describe('api-server migrate: backfill with a lagging replica', () => {
     replica = await primary.startReplica();
     servers.push(replica);
     onReplica = replica.url(database);
+    // After the pause, replay would otherwise cancel queries that are in its way, even the one that resumes it.
+    await replica.query('ALTER SYSTEM SET max_standby_streaming_delay = -1', onReplica);
+    await replica.query('SELECT pg_reload_conf()', onReplica);
     // Replay is paused when the replica has the table.
     while ((await replica.query("SELECT to_regclass('beat') AS there", onReplica))[0]?.there === null) {
       await sleep(20);

@@ -28,7 +28,7 @@ import {
   TABLE,
 } from './restore-under-test.js';
 
-const HOOK = pathToFileURL(join(import.meta.dirname, '../../support/programs/kill-at-statement.js')).href;
+const HOOK = pathToFileURL(join(import.meta.dirname, '../../support/programs/kill-at-commit.js')).href;
 /** Columns, tables, views, routines and triggers of version 1 that contract drops. */
 const STATE = `SELECT
   (SELECT array_agg(attname::text ORDER BY attname) FROM pg_attribute WHERE attrelid = 'services'::regclass AND attnum > 0

@@ -225,13 +225,20 @@ describe('RBAC permissions of the operator', () => {
     const { client } = cluster;
     const { items } = await client.list(ServiceKind, { namespace });
     const { name } = items[0]!.metadata;
+    const mark = cluster.audit.mark();
     for (const other of ['one', 'another']) {
-      const mark = cluster.audit.mark();
       const patch = { spec: { selector: { 'app.kubernetes.io/instance': other } } };
       await client.patch(ServiceKind, namespace, name, patch, { fieldManager: 'meddler' });
-      const isEvent = ({ objectRef }: AuditEvent) => objectRef?.resource === 'events';
-      await eventually('an Event is written', () => cluster.audit.since(mark).some(isEvent));
+      await eventually('the Service is repaired', async () => {
+        const { items } = await client.list(ServiceKind, { namespace });
+        const spec = items.find(({ metadata }) => metadata.name === name)?.spec as
+          | typeof patch.spec
+          | undefined;
+        return spec?.selector['app.kubernetes.io/instance'] !== other;
+      });
     }
+    const isSeries = (event: AuditEvent) => permissionUsed(event) === 'patch events.k8s.io/events';
+    await eventually('the Event becomes a series', () => cluster.audit.since(mark).some(isSeries));
   }
 
   /** Delivers more revisions than the history limit: the oldest is deleted with its Job. */

@@ -191,7 +191,7 @@ describe("user's own route", () => {
   }
 
   for (const [what, others] of [
-    ['beside other rules', (httpRoute.spec as { rules: object[] }).rules],
+    ['with other rules', (httpRoute.spec as { rules: object[] }).rules],
     ['as the only rule', []],
   ] as const)
     it(`HTTPRoute: a rule of the user with the canary header itself, ${what}, is not removed before, in or after a delivery`, () => {
