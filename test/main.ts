@@ -1,5 +1,5 @@
 /**
- * `npm test`: the unit tests in two processes, then the integration tests in three processes, then
+ * `npm test`: the unit tests in two processes, then the integration tests in two processes, then
  * the files that need a core for themselves in two processes. `unit` as the first argument ends after
  * the unit tests; other arguments go to each mocha call: `npm test -- --grep X`.
  *
@@ -35,21 +35,20 @@ const unit = globSync('dist/test/unit/**/*.test.js').sort();
 const integration = globSync('dist/test/integration/**/*.test.js')
   .sort()
   .filter((file) => !Object.values(SENSITIVE).flat().includes(file));
-const api = integration.filter((file) => file.startsWith('dist/test/integration/api-server/'));
-/** These use no shared cluster, or start one of their own. */
-const separate = [
-  ...globSync('dist/test/integration/analysis/*.test.js'),
+/** Files without the shared cluster, so that both calls of the step take the same time. */
+const WITHOUT_CLUSTER = [
+  ...globSync('dist/test/integration/{analysis,api-server}/*.test.js'),
   ...filesOf('operator', 'rbac reporter'),
   ...filesOf('packaging', 'alerts chart-templates compose'),
 ];
-const sharing = integration.filter((file) => ![...api, ...separate].includes(file));
+const needsCluster = (file: string) => !WITHOUT_CLUSTER.includes(file);
 const stories = globSync('dist/test/e2e/*.test.js');
 
 /** Steps follow each other; the mocha calls of a step, each with its files, run at the same time. */
 const STEPS: string[][][] = [
   [0, 1].map((half) => unit.filter((_, index) => index % 2 === half)),
-  // Three on two cores, because each waits for probes and intervals part of the time.
-  [sharing, api, [...separate, ...stories]],
+  // One uses the shared cluster, the other PostgreSQL, processes of the API and clusters of its own.
+  [integration.filter(needsCluster), [...integration.filter((file) => !needsCluster(file)), ...stories]],
   [SENSITIVE.operator, SENSITIVE.api],
 ];
 

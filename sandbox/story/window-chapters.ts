@@ -79,7 +79,10 @@ export abstract class WindowChapters extends Scenario {
       this.line(
         `${weight} %: ${share.toFixed(1)} % of the browsers have ${version}, ${left.length} returned from it`,
       );
-      this.expect(Math.abs(share - weight) <= 2 && left.length === 0, `sticky users at ${weight} %`);
+      // Four standard deviations of a random split.
+      const tolerance = 4 * Math.sqrt((weight * (100 - weight)) / browsers.all.length);
+      const isExpected = Math.abs(share - weight) <= tolerance && left.length === 0;
+      this.expect(isExpected, `sticky users at ${weight} %`);
     }
     await pool.close();
     await this.patch({ strategy: { canary: { stickiness: null } }, canaryWeight: null });

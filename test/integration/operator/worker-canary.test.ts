@@ -83,7 +83,7 @@ describe('a canary of the worker on a real control plane', () => {
     await api.patch({ canaryWeight: 100 });
     await api.watch.until('promoted', (view) => view?.status?.stableRevision === fresh, 60_000);
     await awaitDeployed('the old workers are removed', { [`${fresh}-worker`]: 2 });
-    assert.equal(fewest, 2, 'fewer workers were ready during the promotion');
+    assert.ok(fewest >= 2, 'fewer workers were ready during the promotion');
     const after = (await readyPods()).map(({ metadata }) => metadata.uid);
     assert.ok(after.includes(before!.metadata.uid), 'the promotion replaced a worker');
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parser } from '@prometheus-io/lezer-promql';
+import { Registry } from 'prom-client';
 import { parse } from 'yaml';
+import { addQueueGauges } from '../../../api-server/jobs/job-metrics.js';
 import { PHASES } from '../../../operator/api/v1alpha1/status.js';
 import { freePorts } from '../../../sandbox/process/ports.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
@@ -93,7 +95,10 @@ describe('alert rules and dashboard', () => {
     sandbox = await sharedSandbox();
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'metrics'));
     await api.ready();
-    metrics = new Map([...metricsIn(await operatorMetrics()), ...metricsIn(await apiMetrics())]);
+    const queues = new Registry();
+    addQueueGauges(queues, () => Promise.resolve([]));
+    const texts = [await operatorMetrics(), await apiMetrics(), await queues.metrics()];
+    metrics = new Map(texts.flatMap((text) => [...metricsIn(text)]));
   });
 
   const scrape = async (port: number) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
