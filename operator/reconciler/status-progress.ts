@@ -9,6 +9,8 @@ const SHOWN_INTERVAL_MS = 1_000;
  * this much later than the progress.
  */
 const DEADLINE_INTERVAL_MS = 10_000;
+/** Longest result of {@link progressIntervalMs}. */
+export const LONGEST_INTERVAL_MS = DEADLINE_INTERVAL_MS;
 
 /**
  * The milliseconds after the last write before the difference of two statuses is written. Only the number of ready pods,

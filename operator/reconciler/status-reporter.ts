@@ -19,7 +19,7 @@ import { failureReport, type Obstacle, StatusRejectedError, withObstacle } from 
 import { failedStatus, statusOf } from './pcfapi-status.js';
 import type { PlannedReconcile } from './planned-reconcile.js';
 import type { ReconcileState } from './reconcile-state.js';
-import { progressIntervalMs } from './status-progress.js';
+import { LONGEST_INTERVAL_MS, progressIntervalMs } from './status-progress.js';
 import { reasonSince, type Summary, summarize } from './summary.js';
 
 export class StatusReporter {
@@ -57,13 +57,12 @@ export class StatusReporter {
       ...analysisStatus(planned),
       ...keyStatus(observed.signingKeys),
     });
-    const intervalMs = progressIntervalMs(api.status, status);
-    const dueInMs = this.state.statusDueInMs(keyOf(api), intervalMs, now);
-    if (dueInMs > 0 && effective.decisions.length === 0) {
+    const dueInMs = effective.decisions.length > 0 ? 0 : this.dueInMs(api, status, now);
+    if (dueInMs > 0) {
       this.deps.metrics.recordStatus(api, status);
       return dueInMs;
     }
-    await this.write(api, status);
+    await this.writeBounded(api, status);
     this.deps.deliveryMetrics.record(api, finished, api.status?.history);
     for (const announcement of announcements(api, effective, verdict, issues, status.windows))
       this.announce(api, announcement);
@@ -90,9 +89,19 @@ export class StatusReporter {
     );
   }
 
+  /** Milliseconds until the difference is written; 0: now. Statuses are compared only after a recent write. */
+  private dueInMs(api: PcfApi, status: PcfApiStatus, now: number): number {
+    const key = keyOf(api);
+    if (this.state.statusDueInMs(key, LONGEST_INTERVAL_MS, now) === 0) return 0;
+    return this.state.statusDueInMs(key, progressIntervalMs(api.status, status), now);
+  }
+
   /** Writes the status once, and only if it changed. */
-  async write(api: PcfApi, whole: PcfApiStatus): Promise<void> {
-    const status = withinBounds(whole);
+  async write(api: PcfApi, status: PcfApiStatus): Promise<void> {
+    await this.writeBounded(api, withinBounds(status));
+  }
+
+  private async writeBounded(api: PcfApi, status: PcfApiStatus): Promise<void> {
     this.deps.metrics.recordStatus(api, status);
     if (canonicalJson(status) === canonicalJson(api.status ?? {})) return;
     const { namespace, name, uid } = api.metadata;

@@ -234,7 +234,8 @@ export async function seconds(work: () => Promise<void>): Promise<number> {
   return (performance.now() - startedAt) / 1000;
 }
 
-function pcfApi(name: string): KubeObject {
+/** `spec` replaces fields of the default one: three pods without a worker. */
+export function pcfApi(name: string, spec: object = {}): KubeObject {
   return {
     apiVersion: 'pcf.dev/v1alpha1',
     kind: 'PcfApi',
@@ -244,6 +245,7 @@ function pcfApi(name: string): KubeObject {
       replicas: 3,
       database: { secretRef: { name: 'pcf-api-secrets' } },
       traffic: { provider: 'Istio', hosts: [`${name}.example.com`], gateways: ['istio-system/public'] },
+      ...spec,
     },
   };
 }

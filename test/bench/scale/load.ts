@@ -1,12 +1,17 @@
 /** A control plane with many PcfApis that are settled, and some with a delivery at weight 10. */
 import { PcfApiKind } from '../../../operator/resources/kinds.js';
-import type { KubeObject } from '../../../operator/runtime/kube-types.js';
-import { BenchCluster, NAMESPACE, settledForRestart, until } from '../operator/cluster.js';
+import { BenchCluster, NAMESPACE, pcfApi, settledForRestart, until } from '../operator/cluster.js';
 import { EtcdStore } from './etcd-store.js';
 import { copiesOf, recordTemplates, type Template } from './template.js';
 
 const SETTLED = 'seed-settled';
 const DELIVERING = 'seed-delivering';
+/** Two Deployments with three pods, and a migration Job. */
+const SPEC = {
+  replicas: 2,
+  redis: { secretRef: { name: 'pcf-api-secrets' } },
+  components: { worker: { enabled: true, replicas: 1 } },
+};
 
 export interface Loaded {
   cluster: BenchCluster;
@@ -48,7 +53,7 @@ export async function load(objects: number, delivering: number, nodeArgs: string
 async function seeds(cluster: BenchCluster): Promise<Template[]> {
   const { client, apis, sandbox } = cluster;
   const names = [SETTLED, DELIVERING];
-  for (const name of names) await client.create(PcfApiKind, pcfApi(name));
+  for (const name of names) await client.create(PcfApiKind, pcfApi(name, SPEC));
   await until('seeds are Ready', apis, names, (name) => cluster.statusOf(name)?.phase === 'Ready');
   const spec = { image: 'registry.example.com/pcf-api:1.1.0', canaryWeight: 10 };
   await client.patch(PcfApiKind, NAMESPACE, DELIVERING, { spec });
@@ -74,21 +79,4 @@ async function copyAll(
     if ((index + 1) % 1_000 === 0)
       console.log(`loaded ${index + 1} PcfApis in ${Math.round((performance.now() - startedAt) / 1000)} s`);
   }
-}
-
-/** Two Deployments with three pods, and a migration Job. */
-function pcfApi(name: string): KubeObject {
-  return {
-    apiVersion: 'pcf.dev/v1alpha1',
-    kind: 'PcfApi',
-    metadata: { name, namespace: NAMESPACE },
-    spec: {
-      image: 'registry.example.com/pcf-api:1.0.0',
-      replicas: 2,
-      database: { secretRef: { name: 'pcf-api-secrets' } },
-      redis: { secretRef: { name: 'pcf-api-secrets' } },
-      components: { worker: { enabled: true, replicas: 1 } },
-      traffic: { provider: 'Istio', hosts: [`${name}.example.com`], gateways: ['istio-system/public'] },
-    },
-  };
 }

@@ -41,6 +41,11 @@ export const prometheus = z
   .meta(cel(noCredentialInTheClear));
 export type PrometheusTarget = z.output<typeof prometheus>;
 
+const window = durationWithin('1s', '24h').default('2m').meta({
+  description: 'Time range of the query. At least four times the scrape interval of Prometheus.',
+});
+const minimum = z.int().min(1).max(1_000_000).default(10);
+
 const requests = {
   operation: z
     .string()
@@ -53,10 +58,8 @@ const requests = {
     description:
       'Measures each GraphQL operation separately. The worst value counts, and the message names its operation.',
   }),
-  window: durationWithin('1s', '24h').default('2m').meta({
-    description: 'Time range of the query. At least four times the scrape interval of Prometheus.',
-  }),
-  minRequests: z.int().min(1).max(1_000_000).default(10).meta({
+  window,
+  minRequests: minimum.meta({
     description: 'Minimum number of requests in the window. With fewer, the measurement is inconclusive.',
     format: 'int32',
   }),
@@ -120,10 +123,8 @@ const jobs = {
   perQueue: z.boolean().default(false).meta({
     description: 'Measures each queue separately. The worst value counts, and the message names its queue.',
   }),
-  window: durationWithin('1s', '24h').default('2m').meta({
-    description: 'Time range of the query. At least four times the scrape interval of Prometheus.',
-  }),
-  minJobs: z.int().min(1).max(1_000_000).default(10).meta({
+  window,
+  minJobs: minimum.meta({
     description: 'Minimum number of attempts in the window. With fewer, the measurement is inconclusive.',
     format: 'int32',
   }),
