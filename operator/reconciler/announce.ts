@@ -4,7 +4,7 @@ import type { WindowsStatus } from '../api/v1alpha1/status/windows.js';
 import type { PcfApiStatus } from '../api/v1alpha1/status.js';
 import type { Decision, DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { Issue } from './issues.js';
-import type { Summary } from './summary.js';
+import type { Summary } from './summary-rule.js';
 
 export interface Announcement {
   type: 'Normal' | 'Warning';

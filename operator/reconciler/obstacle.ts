@@ -12,7 +12,7 @@ import {
 import { withoutPorts } from '../runtime/kube-error.js';
 import { NotLeaderError } from '../runtime/leader-election.js';
 import { NameConflictError, WriteFailedError } from './act.js';
-import type { Summary } from './summary.js';
+import type { Summary } from './summary-rule.js';
 
 export interface Obstacle extends Finding<Reason> {
   /** Whether it can resolve without manual action. */

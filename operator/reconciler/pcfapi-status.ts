@@ -16,7 +16,8 @@ import type { Issue } from './issues.js';
 import { compact, migrationStatus, migrationsApplied } from './migration-status.js';
 import type { Observed } from './observed.js';
 import type { Obstacle } from './obstacle.js';
-import { reasonSince, type Summary } from './summary.js';
+import { reasonSince } from './summary.js';
+import type { Summary } from './summary-rule.js';
 
 export function statusOf(
   observed: Observed,

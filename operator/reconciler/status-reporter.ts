@@ -20,7 +20,8 @@ import { failedStatus, statusOf } from './pcfapi-status.js';
 import type { PlannedReconcile } from './planned-reconcile.js';
 import type { ReconcileState } from './reconcile-state.js';
 import { LONGEST_INTERVAL_MS, progressIntervalMs } from './status-progress.js';
-import { reasonSince, type Summary, summarize } from './summary.js';
+import { reasonSince, summarize } from './summary.js';
+import type { Summary } from './summary-rule.js';
 
 export class StatusReporter {
   constructor(

@@ -6,7 +6,8 @@ import type { MigrationView } from '../../../operator/migrations/migration-view.
 import { findIssues } from '../../../operator/reconciler/issues.js';
 import type { Observed } from '../../../operator/reconciler/observed.js';
 import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
-import { type Summary, summarize } from '../../../operator/reconciler/summary.js';
+import { summarize } from '../../../operator/reconciler/summary.js';
+import type { Summary } from '../../../operator/reconciler/summary-rule.js';
 import { istio } from '../../../operator/traffic/istio.js';
 import { none } from '../../../operator/traffic/none.js';
 import { pcfApi } from '../../support/fixtures/fixtures.js';

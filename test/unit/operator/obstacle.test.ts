@@ -6,7 +6,7 @@ import {
   withBoundedRetry,
   withObstacle,
 } from '../../../operator/reconciler/obstacle.js';
-import type { Summary } from '../../../operator/reconciler/summary.js';
+import type { Summary } from '../../../operator/reconciler/summary-rule.js';
 import { ReconcileError, TerminalError } from '../../../operator/runtime/controller.js';
 import { KubeApiError } from '../../../operator/runtime/kube-client.js';
 
