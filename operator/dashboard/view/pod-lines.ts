@@ -1,6 +1,6 @@
 /** Role, state and cause of pods and revisions, for display. Pure. */
 import type { PcfApiStatus } from '../../api/v1alpha1/status.js';
-import { type Pod, podTrouble } from '../../reconciler/pod-state.js';
+import { type Pod, podTrouble, reportsReady } from '../../reconciler/pod-state.js';
 import { LABELS } from '../../resources/metadata.js';
 
 export type PodState = 'ready' | 'starting' | 'failing' | 'terminating';
@@ -39,7 +39,7 @@ function podLine(pod: Pod): PodLine {
   const { name, labels = {}, deletionTimestamp, creationTimestamp } = pod.metadata;
   const said =
     container?.state?.waiting?.reason ?? container?.state?.terminated?.reason ?? pod.status?.phase ?? '';
-  const ready = pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
+  const ready = reportsReady(pod);
   const trouble = podTrouble(pod);
   const revision = labels[LABELS.revision];
   return {
