@@ -55,6 +55,8 @@ const FOR_MONITOR = 1;
 const SWAP_BACKOFF = { initialMs: 500, maxMs: 30_000 };
 /** Time for which connections with the previous credentials may remain in use. */
 const DRAIN_MS = 60_000;
+/** Delay before the pool is probed again while the server refuses another connection. */
+const PROBE_RETRY_MS = 50;
 
 export class DatabaseServer {
   #pool: pg.Pool;
@@ -128,21 +130,35 @@ export class DatabaseServer {
     }
   }
 
-  /** Whether a connection of the pool responds in time. */
+  /**
+   * Whether a connection of the pool responds in time. If all are in use, the pool opens another one, which
+   * the server may refuse while it serves the others: so the probe is repeated as long as there are others.
+   */
   async isReachable(): Promise<boolean> {
-    const probe = async () => {
-      const client = await this.#connect();
-      try {
-        await client.query('SELECT 1');
-        client.release();
-      } catch (error) {
-        client.release(error as Error);
-        throw error;
+    const timeoutMs = this.parts.settings.connect_timeout;
+    const deadline = performance.now() + timeoutMs;
+    const probe = async (): Promise<boolean> => {
+      while (performance.now() < deadline) {
+        if (await this.#responds()) return true;
+        if (this.#pool.totalCount === 0) return false;
+        await sleep(PROBE_RETRY_MS, undefined, { ref: false });
       }
-      return true;
+      return false;
     };
-    const timeout = sleep(this.parts.settings.connect_timeout, false, { ref: false });
-    return Promise.race([probe().catch(() => false), timeout]);
+    return Promise.race([probe(), sleep(timeoutMs, false, { ref: false })]);
+  }
+
+  async #responds(): Promise<boolean> {
+    let client: pg.PoolClient | undefined;
+    try {
+      client = await this.#connect();
+      await client.query('SELECT 1');
+      client.release();
+      return true;
+    } catch (error) {
+      client?.release(error as Error);
+      return false;
+    }
   }
 
   /** After rejected credentials, it reads them again and retries once. */

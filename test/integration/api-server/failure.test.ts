@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
 import { connectionReportSchema, EXIT } from '../../../contract/image.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 import {
   freePort,
   removePostgres,
@@ -173,8 +174,18 @@ describe('api-server under failure', () => {
     url = await migratedDatabase();
     const server = await start();
     await server.waitForReady();
-    // The pool opens several connections, which stay open.
-    await Promise.all(Array.from({ length: 4 }, () => server.graphql(SERVICES)));
+    // The pool opens several connections, which stay open. Identical reads at the same time would share one.
+    const connections = async () => {
+      const states = (await server.metrics()).matchAll(
+        /^pcf_api_database_connections{server="primary",state="(?:busy|idle)"} (\d+)/gm,
+      );
+      return [...states].reduce((sum, [, count]) => sum + Number(count), 0);
+    };
+    await eventually('the pool has four connections', async () => {
+      const pages = Array.from({ length: 8 }, (_, n) => `{ services(first: ${n + 1}) { totalCount } }`);
+      await Promise.all(pages.map((page) => server.graphql(page)));
+      return (await connections()) >= 4;
+    });
     const name = new URL(url).pathname.slice(1);
     const admin = await shared.createDatabase();
     try {

@@ -1,5 +1,5 @@
 /** The audit log of a kube-apiserver: every request that the API server received. */
-import { closeSync, fstatSync, openSync, readSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface AuditEvent {
@@ -49,9 +49,9 @@ export class AuditLog {
     this.apiServerArgs = [`--audit-policy-file=${policyPath}`, `--audit-log-path=${this.path}`, ...flags];
   }
 
-  /** Current end of the log, for `since`. */
+  /** End of the last complete line, for `since`: the line of a current request may be half written. */
   mark(): number {
-    return statSync(this.path).size;
+    return this.read(0).lastIndexOf('\n') + 1;
   }
 
   /** The requests since a mark. A watch is logged when it starts. */
