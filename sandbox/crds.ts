@@ -87,6 +87,25 @@ const sources = {
     files: ['application', 'appproject'].map((name) => `manifests/crds/${name}-crd.yaml`),
     mirror: `argoproj/argo-cd/${VERSIONS.argoCd}`,
   },
+  fluxSource: {
+    module: 'github.com/fluxcd/source-controller',
+    version: VERSIONS.flux,
+    files: [
+      'gitrepositories',
+      'ocirepositories',
+      'buckets',
+      'helmrepositories',
+      'helmcharts',
+      'externalartifacts',
+    ].map((name) => `config/crd/bases/source.toolkit.fluxcd.io_${name}.yaml`),
+    mirror: `fluxcd/source-controller/${VERSIONS.flux}`,
+  },
+  fluxKustomize: {
+    module: 'github.com/fluxcd/kustomize-controller',
+    version: VERSIONS.flux,
+    files: ['config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml'],
+    mirror: `fluxcd/kustomize-controller/${VERSIONS.flux}`,
+  },
   /** Large, and only needed to validate samples of stores. */
   externalSecretStores: {
     module: 'github.com/external-secrets/external-secrets',

@@ -13,4 +13,5 @@ export const VERSIONS = {
   cloudNativePg: 'v1.28.0',
   /** v3.2.12 does not compile; the go.mod of newer releases replaces a module with a folder. */
   argoCd: 'v3.2.11',
+  flux: 'v1.9.6',
 } as const;

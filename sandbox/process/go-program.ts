@@ -11,9 +11,11 @@ export interface GoProgram extends Pick<GoBuild, 'what' | 'packages' | 'source' 
   version: string;
   /** Additional names of the executable, which selects its role by its name. */
   aliases?: readonly string[];
+  /** The target has several packages: a program each, in a folder with the name. */
+  isFolder?: boolean;
 }
 
-/** Path of the program. It is built on first use; a second process waits for that build. */
+/** Path of the program, or of the folder. It is built on first use; a second process waits for that build. */
 export async function goProgram(
   program: GoProgram,
   progress: Progress,
@@ -33,7 +35,9 @@ async function build(program: GoProgram, folder: string, lock: string, progress:
   if (existsSync(join(folder, program.name))) return;
   const staging = join(lock, 'bin');
   mkdirSync(staging);
-  await goBuild({ ...program, output: join(staging, program.name), cache: join(lock, 'gocache') }, progress);
+  const output = join(staging, program.name);
+  if (program.isFolder) mkdirSync(output);
+  await goBuild({ ...program, output, cache: join(lock, 'gocache') }, progress);
   for (const alias of program.aliases ?? []) symlinkSync(program.name, join(staging, alias));
   renameSync(staging, folder);
 }

@@ -1,4 +1,4 @@
-/** Programs of the scenarios with Argo CD, and the file that passes their paths on. */
+/** Programs of the scenarios with Argo CD and Flux, and the file that passes their paths on. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { resolveControlPlane } from '../../../sandbox/control-plane/resolve.js';
@@ -14,6 +14,8 @@ const FILE = join(GITOPS_STATE_DIR, 'parts.json');
 export interface GitOpsParts {
   /** Folder with `argocd-repo-server` and `argocd-application-controller`. */
   argoCd: string;
+  /** Folder with `source-controller` and `kustomize-controller`. */
+  flux: string;
 }
 
 const ARGO_CD: GoProgram = {
@@ -27,11 +29,22 @@ const ARGO_CD: GoProgram = {
   aliases: ['argocd-repo-server', 'argocd-application-controller'],
 };
 
+const FLUX: GoProgram = {
+  name: 'flux',
+  version: VERSIONS.flux,
+  what: 'building source-controller and kustomize-controller of Flux with Go, once',
+  packages: 2_600,
+  source: 'test/real/parts/flux',
+  target: 'tool',
+  ldflags: [],
+  isFolder: true,
+};
+
 /** Program and the Debian package that has it. */
 const SYSTEM: Record<string, string> = { git: 'git', 'redis-server': 'redis-server', unshare: 'util-linux' };
 
 /** Whose CRDs the scenarios install. */
-const PROJECTS = ['istio', 'argoCd'] as const;
+const PROJECTS = ['istio', 'argoCd', 'fluxSource', 'fluxKustomize'] as const;
 
 /** Builds what is missing. Throws an error that lists missing Debian packages. */
 export async function buildGitOpsParts(progress: Progress): Promise<void> {
@@ -41,7 +54,10 @@ export async function buildGitOpsParts(progress: Progress): Promise<void> {
   await resolveControlPlane(progress);
   // Cached for the scenarios, which have no route to the outside.
   for (const project of PROJECTS) await customResourceDefinitions(project);
-  const parts: GitOpsParts = { argoCd: dirname(await goProgram(ARGO_CD, progress)) };
+  const parts: GitOpsParts = {
+    argoCd: dirname(await goProgram(ARGO_CD, progress)),
+    flux: await goProgram(FLUX, progress),
+  };
   mkdirSync(GITOPS_STATE_DIR, { recursive: true });
   writeFileSync(FILE, JSON.stringify(parts));
 }

@@ -1,4 +1,4 @@
-/** The cluster of the scenarios with Argo CD, and one PcfApi in a Git repository. */
+/** The cluster of the scenarios with Argo CD and Flux, and one PcfApi in a Git repository. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +14,8 @@ import { GitServer } from './git-server.js';
 import { GITOPS_STATE_DIR } from './parts.js';
 
 const RESYNC_MS = 1_000;
+/** For a busy machine: nothing restarts an operator that loses its Lease. */
+const PATIENT_LEASE = ['--lease-duration', '60s', '--renew-deadline', '40s'];
 
 let starting: Promise<{ cluster: AuditedCluster; operator: OperatorProcess }> | undefined;
 
@@ -26,7 +28,9 @@ async function start() {
   // The scenarios run in a network namespace of their own.
   execFileSync('ip', ['link', 'set', 'lo', 'up']);
   const cluster = await AuditedCluster.start(`${GITOPS_STATE_DIR}/cluster`, ['istio']);
-  const operator = await cluster.operator('operator', { args: ['--resync', `${RESYNC_MS}ms`] });
+  const operator = await cluster.operator('operator', {
+    args: ['--resync', `${RESYNC_MS}ms`, ...PATIENT_LEASE],
+  });
   return { cluster, operator };
 }
 
