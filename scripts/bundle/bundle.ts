@@ -21,12 +21,14 @@ const COMMON_JS = [
   'const { filename: __filename, dirname: __dirname } = import.meta;',
 ].join(' ');
 
-async function bundle({ entry, external, copied = [] }: Program): Promise<void> {
-  const folder = join(BUNDLES, dirname(entry));
+async function bundle(program: Program): Promise<void> {
+  const { entry, external, copied = [], variants = {} } = program;
+  const root = join(BUNDLES, program.folder ?? '');
+  const folder = join(root, dirname(entry));
+  const entries = { [entry.replace(/\.js$/, '')]: entry, ...variants };
   const { metafile, outputFiles } = await build({
-    entryPoints: [join('dist', entry)],
-    outbase: 'dist',
-    outdir: BUNDLES,
+    entryPoints: Object.entries(entries).map(([out, file]) => ({ in: join('dist', file), out })),
+    outdir: root,
     chunkNames: `${dirname(entry)}/[name]-[hash]`,
     bundle: true,
     splitting: true, // imports on demand stay on demand
@@ -53,7 +55,7 @@ async function bundle({ entry, external, copied = [] }: Program): Promise<void> 
   const write = (name: string, text: string) => writeFile(join(folder, name), text);
   await write('LICENSES.txt', licensesOf(packages));
   await write('sbom.cdx.json', `${JSON.stringify(billOf(packages), undefined, 2)}\n`);
-  for (const folder of copied) await cp(join('dist', folder), join(BUNDLES, folder), { recursive: true });
+  for (const folder of copied) await cp(join('dist', folder), join(root, folder), { recursive: true });
 }
 
 interface Package {
