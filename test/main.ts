@@ -14,10 +14,12 @@ import { join } from 'node:path';
 import { postgresBinaries } from '../sandbox/postgres/binaries.js';
 import { mergeResults, RESULTS_FILE, type Results, summaryOf } from './support/runner/results.js';
 
-/** These assert latencies of a second or two, measure memory, or lose no request under load: a core each. */
+/**
+ * These assert latencies of a second or two, measure memory, or lose no request under load: a core each. The files of
+ * the runtime, with clusters of their own, follow those of the API, so that both calls take about the same time.
+ */
 const SENSITIVE = {
   operator: [
-    ...globSync('dist/test/integration/runtime/*.test.js').sort(),
     // Those with a cluster of their own first, because a shared cluster runs until the end.
     ...filesOf('operator', 'bare-cluster fairness drift replicas steady provider-change resilience trouble'),
     ...globSync('dist/test/chaos/*.test.js'),
@@ -28,6 +30,7 @@ const SENSITIVE = {
       'api-server',
       'key-rotation redis redis-modes subscriptions subscriptions-live webhook-sender',
     ),
+    ...globSync('dist/test/integration/runtime/*.test.js').sort(),
   ],
 };
 
