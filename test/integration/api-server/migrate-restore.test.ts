@@ -130,7 +130,7 @@ describe('api-server migrate: restore after contract', () => {
         'CREATE TABLE amounts (id int PRIMARY KEY, old smallint, new bigint)',
       ]),
       '1795380000006-b.js': `export class B1795380000006 {
-        backfill = { table: 'amounts', key: 'id', set: 'new = old::bigint', where: 'new IS NULL AND old IS NOT NULL' }; async under.up() {} }
+        backfill = { table: 'amounts', key: 'id', set: 'new = old::bigint', where: 'new IS NULL AND old IS NOT NULL' }; async up() {} }
         B1795380000006.phase = 'backfill';\n`,
       '1795380000007-c.js': migrationFile(
         'C1795380000007',
@@ -159,7 +159,7 @@ describe('api-server migrate: restore after contract', () => {
       ]),
       '1795380000007-c.js': `export class C1795380000007 {
         restore = { shares: { old: '100 / parts' } };
-        async under.up(r) { await r.query('ALTER TABLE shares DROP COLUMN old'); } }
+        async up(r) { await r.query('ALTER TABLE shares DROP COLUMN old'); } }
         C1795380000007.phase = 'contract';\n`,
     });
     await under.up(url, ['expand', 'backfill'], image);
@@ -250,7 +250,7 @@ describe('api-server migrate: restore after contract', () => {
         'CREATE TABLE wide (id int PRIMARY KEY, a int, b int)',
       ]),
       '1795380000006-b.js': `export class B1795380000006 {
-        restore = { wide: { a: 'b + 1' } }; async under.up(r) { await r.query('ALTER TABLE wide DROP COLUMN a'); } }
+        restore = { wide: { a: 'b + 1' } }; async up(r) { await r.query('ALTER TABLE wide DROP COLUMN a'); } }
         B1795380000006.phase = 'contract';\n`,
     };
     await under.up(url, ['expand', 'backfill', 'contract'], await under.imageOf(wide));
