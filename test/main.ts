@@ -25,7 +25,11 @@ const SENSITIVE = {
     ...globSync('dist/test/chaos/*.test.js'),
   ],
   api: [
-    ...filesOf('api-server', 'buffered-rate-limiter database failure http memory migrate-locks rate-limit'),
+    ...filesOf(
+      'api-server',
+      'buffered-rate-limiter database database-replica failure http-overload http-workers memory',
+    ),
+    ...filesOf('api-server', 'migrate-locks process rate-limit'),
     ...filesOf(
       'api-server',
       'key-rotation redis redis-modes subscriptions subscriptions-live webhook-sender',
@@ -42,7 +46,10 @@ const integration = globSync('dist/test/integration/**/*.test.js')
 const WITHOUT_CLUSTER = [
   ...globSync('dist/test/integration/{analysis,api-server}/*.test.js'),
   ...filesOf('operator', 'rbac reporter'),
-  ...filesOf('packaging', 'alerts chart-templates compose'),
+  ...filesOf(
+    'packaging',
+    'alerts chart-templates compose operator-chart-permissions operator-chart-settings',
+  ),
 ];
 const needsCluster = (file: string) => !WITHOUT_CLUSTER.includes(file);
 const stories = globSync('dist/test/e2e/*.test.js');

@@ -1,7 +1,7 @@
 /**
  * Scenario "delivery": strategies under load: steps with holds and analysis, an approval link, an undo, two versions
- * that fail the analysis, an edit during a step, freezes, sticky users, an abort, a breaking change of the GraphQL
- * schema, blue-green, a worker that fails its jobs.
+ * that fail the analysis, the steps of an Argo Rollout and an edit during one, freezes, sticky users, an abort, a
+ * breaking change of the GraphQL schema, blue-green with other autoscaling settings, a worker that fails its jobs.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sandbox } from '../sandbox.js';
@@ -17,6 +17,9 @@ const NEW = '1.1.0';
 const ERRONEOUS = '1.3.0';
 const SLOW = '1.4.0';
 const FAILING_JOBS = '1.5.0';
+const ROLLOUT = 'docs/examples/argo-rollout.yaml';
+/** A change of these settings is delivered, like a newer image. */
+const AUTOSCALING = { onChange: 'Rollout', minReplicas: 3, maxReplicas: 6, cpu: 70 };
 
 /**
  * Short intervals, real metrics. The latency is compared with the stable revision, so that the speed of the
@@ -51,6 +54,10 @@ export class DeliveryStory extends SchemaChapter {
   private get sequentialAnalysis() {
     const { prometheus } = this.sandbox;
     return prometheus ? sequentialBy(prometheus.url) : null;
+  }
+
+  protected override sampleSpec(): object {
+    return { ...super.sampleSpec(), replicas: undefined, autoscaling: { horizontal: AUTOSCALING } };
   }
 
   protected override async chapters(): Promise<void> {
@@ -175,17 +182,21 @@ export class DeliveryStory extends SchemaChapter {
   }
 
   private async editInTheMiddle(): Promise<void> {
-    this.chapter('an edit of the weight during a step');
-    await this.patch({
-      strategy: { canary: { steps: [{ weight: 20, pause: true }], analysis: null } },
-      image: imageOf(NEW),
-    });
+    this.chapter('the steps of an Argo Rollout, and an edit of the weight during the first one');
+    const { strategy } = await this.importRollout();
+    this.line(`kubectl pcf import rollout -> steps ${JSON.stringify(strategy.canary.steps)}`);
+    await this.patch({ strategy: { canary: { ...strategy.canary, analysis: null } }, image: imageOf(NEW) });
     await this.weightReached(20);
     await this.shift(40);
     await this.measure('canaryWeight 40', { [NEW]: 40 });
     await this.patch({ canaryWeight: null });
     await this.weightReached(20);
     this.line('canaryWeight removed -> the step continues at 20 %');
+  }
+
+  private async importRollout(): Promise<{ strategy: { canary: { steps: object[] } } }> {
+    const manifest = await this.pcf('import', 'rollout', '-f', ROLLOUT, '-o', 'json');
+    return (JSON.parse(manifest) as { spec: { strategy: { canary: { steps: object[] } } } }).spec;
   }
 
   private async abort(): Promise<void> {
@@ -199,27 +210,47 @@ export class DeliveryStory extends SchemaChapter {
   }
 
   private async blueGreen(): Promise<void> {
-    this.chapter('blue-green: all new pods start, one switch, and a rollback');
+    this.chapter(
+      'blue-green with other settings of the autoscaler: all new pods start, one switch, and a rollback',
+    );
+    const doubled = { horizontal: { maxReplicas: 2 * AUTOSCALING.maxReplicas } };
     const strategy = { type: 'BlueGreen', blueGreen: { autoPromote: false } };
     await this.patch({ strategy, image: imageOf(OLD) });
     await this.promoted(OLD);
-    await this.patch({ image: imageOf(NEW), source: { commit: 'story' } });
+    await this.patch({ image: imageOf(NEW), autoscaling: doubled, source: { commit: 'story' } });
     await this.watch.until('waiting for the switch', (api) => {
       const { phase, conditions } = api?.status ?? {};
       return phase === 'Canary' && (conditions?.some(({ message }) => message.includes('promote')) ?? false);
     });
     await this.measure('before the switch', { [OLD]: 100 });
+    await this.autoscalerHas(AUTOSCALING.maxReplicas);
     const startedAt = performance.now();
     await this.pcf('promote', 'pcf-api');
     await this.promoted(NEW);
     this.printDuration('switched', performance.now() - startedAt);
     await this.measure('after the switch', { [NEW]: 100 });
+    await this.autoscalerHas(doubled.horizontal.maxReplicas);
     const undoneAt = performance.now();
     await this.pcf('undo', 'pcf-api');
     await this.promoted(OLD);
     this.printDuration('switched back', performance.now() - undoneAt);
     await this.measure('after switching back', { [OLD]: 100 });
+    await this.autoscalerHas(AUTOSCALING.maxReplicas);
     this.line((await this.pcf('history', 'pcf-api')).trim().replaceAll('\n', '\n    '));
+  }
+
+  /** Throws if the autoscaler does not have these settings soon. */
+  private async autoscalerHas(maxReplicas: number): Promise<void> {
+    const condition = `--for=jsonpath={.spec.maxReplicas}=${maxReplicas}`;
+    await this.sandbox.parts.kubectl.run([
+      'wait',
+      `hpa/${NAME}`,
+      '-n',
+      NAMESPACE,
+      condition,
+      '--timeout=10s',
+    ]);
+    this.line(`the autoscaler has maxReplicas ${maxReplicas}`);
   }
 
   /** The API has recorded the same deliveries as the status. */

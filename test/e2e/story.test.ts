@@ -40,7 +40,7 @@ describe('sandbox --story', () => {
     assert.match(output, /longest lock wait of a request: \d+ ms/);
   }).timeout(START_TIMEOUT_MS);
 
-  it('delivery: steps, an approval link, undo, analysis, weight edit, freezes, sticky users, abort, breaking schema change, blue-green and a canary of the worker complete without a failed request', async function () {
+  it('delivery: steps, an approval link, undo, analysis, weight edit with the steps of an Argo Rollout, freezes, sticky users, abort, breaking schema change, blue-green with other autoscaling settings, and a canary of the worker complete without a failed request', async function () {
     const missing = ['prometheus', 'redis-server'].filter((program) => systemProgram(program) === undefined);
     const isJudged = missing.length === 0;
     if (!isJudged)
@@ -54,6 +54,12 @@ describe('sandbox --story', () => {
     assert.match(output, /approval link of the webhook opened: HTTP 200, Open/);
     assert.match(output, /its button: HTTP 200, Step 3 of 3 of pcf-api-\w+ was approved/);
     assert.match(output, /its button again: HTTP 410, /);
+    assert.match(
+      output,
+      /import rollout -> steps \[\{"weight":20,"pause":true\},\{"weight":50,"hold":"10m"\}\]/,
+    );
+    const limits = [...output.matchAll(/the autoscaler has maxReplicas (\d+)/g)].map(([, limit]) => limit);
+    assert.deepEqual(limits, ['6', '12', '6'], 'before the switch, after it, and after switching back');
     assert.match(output, /PcfWindow created -> in effect [1-9]\d* ms/);
     assert.match(output, /waiting for the window|waiting for a change of PcfWindow incident/);
     assert.match(output, /ServiceConnection\.totalCount was removed +token:\S*load-\d/);

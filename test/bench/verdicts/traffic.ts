@@ -3,7 +3,7 @@ import { poisson, seedOf, uniform } from './random.js';
 
 /** Boundaries of the histogram of the API, in seconds. */
 export const BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5] as const;
-export const TICK = 10;
+export const TICK = 5;
 /** Age of the pods of the stable revision at the start of the delivery. */
 const HISTORY = 3_600;
 /** Median 40 ms and p99 200 ms, log-normal. */
@@ -56,7 +56,7 @@ export class Traffic {
   ) {
     this.shares = { stable: bucketShares(1), canary: histogramShares(scenario) };
     const random = uniform(seedOf(seed, -1));
-    this.incidentAt = 60 + Math.floor(random() * 120) * TICK;
+    this.incidentAt = 60 + Math.floor((random() * 1_200) / TICK) * TICK;
     const podsOf = (arm: Arm) =>
       Array.from({ length: PODS[arm] }, () => ({
         phase: Math.floor((random() * scrapeInterval) / TICK) * TICK,
