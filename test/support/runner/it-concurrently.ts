@@ -18,8 +18,8 @@ const suites = new WeakMap<Mocha.Suite, ConcurrentTests>();
 let runner: Mocha.Runner | undefined;
 
 /** Stores the runner, which selects tests by --grep. */
-export function selectTestsWith(current: Mocha.Runner): void {
-  runner = current;
+export function mochaGlobalSetup(this: Mocha.Runner): void {
+  runner = this;
 }
 
 /**
