@@ -80,6 +80,13 @@ const sources = {
     files: ['config/crd/bases/postgresql.cnpg.io_backups.yaml'],
     mirror: `cloudnative-pg/cloudnative-pg/${VERSIONS.cloudNativePg}`,
   },
+  /** For `npm run test:real gitops`. The versions of the programs are in test/real/parts. */
+  argoCd: {
+    module: 'github.com/argoproj/argo-cd/v3',
+    version: VERSIONS.argoCd,
+    files: ['application', 'appproject'].map((name) => `manifests/crds/${name}-crd.yaml`),
+    mirror: `argoproj/argo-cd/${VERSIONS.argoCd}`,
+  },
   /** Large, and only needed to validate samples of stores. */
   externalSecretStores: {
     module: 'github.com/external-secrets/external-secrets',

@@ -11,4 +11,6 @@ export const VERSIONS = {
   externalSecrets: 'v1.3.2',
   volumeSnapshots: 'v8.7.0',
   cloudNativePg: 'v1.28.0',
+  /** v3.2.12 does not compile; the go.mod of newer releases replaces a module with a folder. */
+  argoCd: 'v3.2.11',
 } as const;

@@ -1,13 +1,14 @@
 /**
  * `npm run test:real`: builds real parts once, then runs the scenarios in separate namespaces
  * (network, mount, PID), which are removed after the run. Needs root on Linux.
- * `npm run test:real cluster` and `npm run test:real compose` run one half; further arguments are Mocha's.
+ * `npm run test:real cluster`, `compose` and `gitops` run one group; further arguments are Mocha's.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeCgroups } from './cluster/cgroups.js';
 import { buildDockerParts, removeDockerFiles } from './compose/parts.js';
+import { buildGitOpsParts } from './gitops/parts.js';
 import { buildImages } from './parts/images.js';
 import { STATE_DIR, writeParts } from './parts/parts-file.js';
 import { resolvePrograms } from './parts/programs.js';
@@ -36,7 +37,7 @@ const progress = (message: string) =>
 /** Each has its own namespaces: dockerd replaces firewall rules that the cluster needs. */
 const GROUPS: Record<string, Group> = {
   cluster: {
-    isMember: (file) => !file.includes('compose'),
+    isMember: (file) => !/compose|gitops/.test(file),
     build: async () => {
       const programs = await resolvePrograms(progress);
       const images = await buildImages(join(STATE_DIR, 'images'), programs.envoy, progress);
@@ -47,6 +48,10 @@ const GROUPS: Record<string, Group> = {
     isMember: (file) => file.includes('compose'),
     build: () => buildDockerParts(progress),
     cleanUp: removeDockerFiles,
+  },
+  gitops: {
+    isMember: (file) => file.includes('gitops'),
+    build: () => buildGitOpsParts(progress),
   },
 };
 

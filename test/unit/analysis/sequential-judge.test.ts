@@ -25,7 +25,7 @@ describe('judge of a sequential metric', () => {
   it('has defaults of its own: an early first measurement, short intervals, one decision', () => {
     assert.deepEqual(
       [metric.initialDelayMs, metric.intervalMs, metric.count, metric.failureLimit],
-      [0, 10_000, 1, 0],
+      [0, 5_000, 1, 0],
     );
     const slow = sequentialMetric({ successRate: undefined, latency: {} });
     assert.equal(slow.initialDelayMs, MINUTE);

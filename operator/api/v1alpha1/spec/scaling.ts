@@ -214,7 +214,7 @@ export const monitoring = z.strictObject({
   labels: labels
     .optional()
     .meta({ description: 'Labels of the ServiceMonitor that a Prometheus selects by.' }),
-  interval: duration.default('15s').meta({
+  interval: duration.default('10s').meta({
     description: 'Scrape interval. A sequential test of the analysis decides sooner with a shorter one.',
   }),
   tracing: z
