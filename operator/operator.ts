@@ -11,35 +11,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import dotI from '@dot-i/k8s-operator';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { analysisMetrics } from './analysis/analysis-metrics.js';
 import { Analyst } from './analysis/analyst.js';
-import { FreezeQueries, workQueueKey } from './analysis/freeze-queries.js';
-import { JobProvider } from './analysis/providers/job.js';
-import { PrometheusProvider } from './analysis/providers/prometheus.js';
-import { WebhookProvider } from './analysis/providers/webhook.js';
-import { AnalysisScheduler } from './analysis/scheduler.js';
+import { FreezeQueries } from './analysis/freeze-queries.js';
 import { FIELD_MANAGER, GROUP } from './api/v1alpha1/pcfapi.js';
-import { LinkKeys } from './approvals/keys.js';
-import { LinkService } from './approvals/link-service.js';
-import { ApprovalServer } from './approvals/server.js';
-import { DashboardServer } from './dashboard/server.js';
-import { CacheSource } from './dashboard/source.js';
-import { tokenReviewGate } from './dashboard/token-review.js';
+import type { LinkService } from './approvals/link-service.js';
+import { BackgroundWork } from './background-work.js';
 import { FinishedJobs } from './migrations/finished-jobs.js';
-import { MigrationProgress } from './migrations/live-reports.js';
-import { notifyMetrics } from './notify/notification-metrics.js';
-import { Notifier } from './notify/notifier.js';
-import { Reporter } from './notify/reporter.js';
+import { createLinks, createPages, type Page } from './pages.js';
 import { Actor } from './reconciler/act.js';
 import { Caches } from './reconciler/caches.js';
 import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
 import { enqueueOnEvents, startResync } from './reconciler/enqueue.js';
 import { Metrics } from './reconciler/pcfapi-metrics.js';
-import { PodCreationEvents } from './reconciler/pod-creation-events.js';
 import { inReconcileSpan, inRequestSpan } from './reconciler/reconcile-span.js';
 import { Reconciler } from './reconciler/reconciler.js';
 import { SigningKeyWriter } from './reconciler/signing-key-writer.js';
-import { REQUEST_ANNOTATIONS } from './reconciler/strategies.js';
 import { Applier } from './runtime/apply.js';
 import { CacheSet } from './runtime/cache-set.js';
 import { Controller } from './runtime/controller.js';
@@ -48,17 +34,14 @@ import { EventRecorder } from './runtime/events.js';
 import { HttpServer } from './runtime/http-server.js';
 import { KubeClient } from './runtime/kube-client.js';
 import { LeaderElector } from './runtime/leader-election.js';
-import { SecretReader } from './runtime/outgoing/secrets.js';
 import { TokenBucket } from './runtime/rate-limiter.js';
-import type { ApprovalSettings, OperatorSettings } from './settings.js';
+import type { OperatorSettings } from './settings.js';
 
 /** Maximum duration of running reconciles after a stop was requested. */
 const STOP_DEADLINE_MS = 20_000;
 const FLUSH_DEADLINE_MS = 2_000;
 /** Caches that synced this recently are not renewed when the process becomes leader. */
 const FRESH_MS = 1_000;
-/** Clients send tokens to the dashboard, which must not cross the network in plain text. */
-const LOOPBACK = '127.0.0.1';
 
 export class PcfOperator extends dotI.default {
   private readonly registry = new Registry();
@@ -74,16 +57,11 @@ export class PcfOperator extends dotI.default {
   private readonly caches: Caches;
   private readonly events: EventRecorder;
   private readonly metrics: Metrics;
-  private measuring!: AnalysisScheduler;
-  private notifier!: Notifier;
-  private reporter!: Reporter;
-  private migrationProgress!: MigrationProgress;
-  private podCreation!: PodCreationEvents;
+  private readonly links: LinkService | undefined;
+  private readonly background: BackgroundWork;
   private readonly controller: Controller;
   private readonly http: HttpServer;
-  private readonly dashboard: DashboardServer | undefined;
-  private readonly links: LinkService | undefined;
-  private readonly approvals: ApprovalServer | undefined;
+  private readonly pages: readonly Page[];
   private resync: NodeJS.Timeout | undefined;
   private synced = false;
   private syncedAt = 0;
@@ -125,13 +103,12 @@ export class PcfOperator extends dotI.default {
     this.caches = new Caches(this.cacheSet, settings.namespaces, settings.clusterWindows);
     this.events = new EventRecorder(this.writer, `${GROUP}/${FIELD_MANAGER}`, this.identity, log);
     this.metrics = new Metrics(this.registry);
-    if (settings.approvals) {
-      this.links = this.createLinks(settings.approvals);
-      this.approvals = this.createApprovals(settings.approvals, this.links);
-    }
+    const { reader, writer, caches, registry } = this;
+    this.links = createLinks({ settings, reader, writer, caches, registry, logger: log });
+    this.background = this.createBackgroundWork();
     this.controller = this.createController();
     this.http = this.createHttpServer();
-    this.dashboard = settings.dashboardPort > 0 ? this.createDashboard() : undefined;
+    this.pages = createPages({ settings, reader, caches, links: this.links, logger: log });
   }
 
   /** Starts watches, waits for the Lease, reconciles. Resolves after {@link stop} when the shutdown is complete. */
@@ -161,8 +138,7 @@ export class PcfOperator extends dotI.default {
   protected override async init(): Promise<void> {
     const port = await this.http.listen();
     this.log.info({ port, identity: this.identity }, 'starting operator');
-    await this.dashboard?.listen();
-    await this.approvals?.listen();
+    for (const page of this.pages) await page.listen();
     enqueueOnEvents({
       caches: this.caches,
       queue: this.controller.queue,
@@ -195,20 +171,16 @@ export class PcfOperator extends dotI.default {
   private async shutDown(): Promise<void> {
     this.log.info('stopping operator');
     clearInterval(this.resync);
-    this.measuring.stop();
+    this.background.stopMeasuring();
     await within(STOP_DEADLINE_MS, this.controller.stop());
-    // After the last reconcile, which can start to follow further Jobs.
-    this.migrationProgress.stop();
-    this.podCreation.stop();
-    await within(FLUSH_DEADLINE_MS, Promise.all([this.notifier.flush(), this.reporter.flush()]));
-    this.notifier.stop();
-    this.reporter.stop();
+    this.background.stopFollowing();
+    await within(FLUSH_DEADLINE_MS, this.background.flush());
+    this.background.stopSending();
     await within(FLUSH_DEADLINE_MS, this.events.flush());
     await this.elector.release();
     this.watching.abort();
     await this.cacheSet.stopped();
-    await this.dashboard?.close();
-    await this.approvals?.close();
+    for (const page of this.pages) await page.close();
     await this.http.close();
     await Promise.all([this.reader.close(), this.writer.close()]);
   }
@@ -217,44 +189,20 @@ export class PcfOperator extends dotI.default {
     if (this.settings.leaderElection) this.elector.guard();
   }
 
+  private createBackgroundWork(): BackgroundWork {
+    const { reader, writer, caches, events, links, registry, log: logger } = this;
+    return new BackgroundWork({
+      ...{ reader, writer, caches, events, links, registry, logger, clock },
+      enqueue: (key, priority) => this.controller.queue.add(key, priority),
+    });
+  }
+
   private createController(): Controller {
-    // Monotonic: a change of the system clock does not end a hold or a deadline.
-    const clock = () => Math.round(performance.timeOrigin + performance.now());
+    const { measuring, notifier, reporter, migrationProgress, podCreation } = this.background;
     const applier = new Applier(this.writer, {
       fieldManager: FIELD_MANAGER,
       annotation: `${GROUP}/applied-hash`,
       onWrite: (type, written) => this.caches.noteWrite(type, written),
-    });
-    const secrets = new SecretReader(this.reader);
-    this.measuring = new AnalysisScheduler({
-      providers: [
-        new PrometheusProvider(secrets),
-        new WebhookProvider(secrets),
-        new JobProvider(this.writer, this.caches.jobs),
-      ],
-      concurrency: { Prometheus: 16, Webhook: 8, Job: 32 },
-      onMeasured: (key) => this.controller.queue.add(workQueueKey(key)),
-      metrics: analysisMetrics(this.registry),
-      logger: this.log,
-      now: clock,
-    });
-    const outgoing = {
-      secrets,
-      events: this.events,
-      metrics: notifyMetrics(this.registry),
-      logger: this.log,
-    };
-    this.notifier = new Notifier({ ...outgoing, ...(this.links ? { links: this.links } : {}) });
-    this.reporter = new Reporter(outgoing);
-    this.migrationProgress = new MigrationProgress({
-      client: this.reader,
-      onNews: (key) => this.controller.queue.add(key, 'low'),
-      logger: this.log,
-    });
-    this.podCreation = new PodCreationEvents({
-      client: this.reader,
-      onNews: (key) => this.controller.queue.add(key, 'low'),
-      logger: this.log,
     });
     const reconciler = new Reconciler({
       client: this.writer,
@@ -264,14 +212,14 @@ export class PcfOperator extends dotI.default {
       metrics: this.metrics,
       deliveryMetrics: new DeliveryMetrics(this.registry),
       logger: this.log,
-      analyst: new Analyst(this.measuring),
-      freezeQueries: new FreezeQueries(this.measuring),
-      notifier: this.notifier,
+      analyst: new Analyst(measuring),
+      freezeQueries: new FreezeQueries(measuring),
+      notifier,
       hasApprovalLinks: this.links !== undefined,
-      reporter: this.reporter,
-      migrationProgress: this.migrationProgress,
+      reporter,
+      migrationProgress,
       finishedJobs: new FinishedJobs(this.reader, this.caches),
-      podCreation: this.podCreation,
+      podCreation,
       signingKeys: new SigningKeyWriter({
         client: this.writer,
         onWrite: (written) => this.caches.secrets.noteWrite(written),
@@ -290,35 +238,6 @@ export class PcfOperator extends dotI.default {
     });
   }
 
-  /** A request with a link is an edit by a user, like one by kubectl: standbys perform it, too. */
-  private createLinks({ publicUrl, keySecret: name }: ApprovalSettings): LinkService {
-    const { reader, writer, registry, log: logger } = this;
-    const { leaseNamespace: namespace } = this.settings;
-    return new LinkService({
-      ...{ publicUrl, client: reader, pcfApis: this.caches.pcfApis, registry, logger },
-      keys: new LinkKeys({ reader, writer, namespace, name, now: Date.now }),
-      requests: REQUEST_ANNOTATIONS,
-      now: Date.now,
-    });
-  }
-
-  private createApprovals(settings: ApprovalSettings, service: LinkService): ApprovalServer {
-    const { host } = this.settings;
-    return new ApprovalServer({ ...settings, service, host, logger: this.log });
-  }
-
-  /** Read-only dashboard of the cached objects. Standbys serve it too. */
-  private createDashboard(): DashboardServer {
-    const { pcfApis, pods } = this.caches;
-    return new DashboardServer({
-      source: new CacheSource({ pcfApis, pods }),
-      admit: tokenReviewGate(this.reader, this.settings.namespaces),
-      host: LOOPBACK,
-      port: this.settings.dashboardPort,
-      names: [LOOPBACK, 'localhost'],
-    });
-  }
-
   private createHttpServer(): HttpServer {
     const { host, port } = this.settings;
     const watches = () => {
@@ -333,6 +252,11 @@ export class PcfOperator extends dotI.default {
       ready: { sync: () => (this.synced ? undefined : 'caches not synced'), watches },
     });
   }
+}
+
+/** Monotonic: a change of the system clock does not end a hold or a deadline. */
+function clock(): number {
+  return Math.round(performance.timeOrigin + performance.now());
 }
 
 /** Waits for the work with a timeout. The timer does not keep the process alive. */

@@ -11,7 +11,7 @@ export interface ApiImage {
   extraMigrations?: string[];
   /** Entry point instead of the main program of the API. */
   entrypoint?: string;
-  /** The entry point changes modules of the API, which a bundle does not have. */
+  /** The entry point changes modules of the API: it is one of the variants in dist/bundle/changed/. */
   changesModules?: boolean;
   /** GraphQL schema in SDL that the image reports, instead of that of this build. */
   graphqlSchema?: string;
@@ -27,7 +27,7 @@ export function buildImage(
   const root = join(imagesDir, name, tag);
   rmSync(root, { recursive: true, force: true });
   mkdirSync(root, { recursive: true });
-  copyProgram(root, changesModules ? 'modules' : 'bundle');
+  copyProgram(root, changesModules ? 'dist/bundle/changed' : 'dist/bundle');
   if (graphqlSchema) writeFileSync(join(root, 'api-server/schema.graphql'), graphqlSchema);
   for (const file of extraMigrations)
     cpSync(file, join(root, 'dist/api-server/migrations/versions', basename(file)));
@@ -48,12 +48,10 @@ export function buildImage(
   writeFileSync(join(root, 'image.json'), JSON.stringify(manifest, null, 2));
 }
 
-/** Copies the API of this build to a folder as Dockerfile.api does: its bundle, or its modules. */
-export function copyProgram(root: string, form: 'bundle' | 'modules'): void {
+/** Copies the API of a bundle of this build to a folder as Dockerfile.api does. */
+export function copyProgram(root: string, bundle = 'dist/bundle'): void {
   const onlyCode = { recursive: true, filter: (source: string) => !source.endsWith('.map') };
-  const from = form === 'bundle' ? 'dist/bundle' : 'dist';
-  cpSync(`${from}/api-server`, join(root, 'dist/api-server'), onlyCode);
-  if (form === 'modules') cpSync('dist/contract', join(root, 'dist/contract'), onlyCode);
+  cpSync(`${bundle}/api-server`, join(root, 'dist/api-server'), onlyCode);
   cpSync('api-server/configs', join(root, 'api-server/configs'), { recursive: true });
   cpSync('api-server/schema.graphql', join(root, 'api-server/schema.graphql'));
   symlinkSync(resolve('node_modules'), join(root, 'node_modules'));

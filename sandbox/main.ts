@@ -185,7 +185,7 @@ function buildImages(): void {
     ['1.4.0', 'slow'],
     ['1.5.0', 'jobs'],
   ] as const) {
-    const entrypoint = 'dist/sandbox/story/faulty.js';
+    const entrypoint = 'dist/bundle/changed/faulty.js';
     buildImage(imagesDir, {
       name: 'pcf-api',
       tag,

@@ -14,20 +14,27 @@ import { join } from 'node:path';
 import { postgresBinaries } from '../sandbox/postgres/binaries.js';
 import { mergeResults, RESULTS_FILE, type Results, summaryOf } from './support/runner/results.js';
 
-/** These assert latencies of a second or two, measure memory, or lose no request under load: a core each. */
+/**
+ * These assert latencies of a second or two, measure memory, or lose no request under load: a core each. The files of
+ * the runtime, with clusters of their own, follow those of the API, so that both calls take about the same time.
+ */
 const SENSITIVE = {
   operator: [
-    ...globSync('dist/test/integration/runtime/*.test.js').sort(),
     // Those with a cluster of their own first, because a shared cluster runs until the end.
     ...filesOf('operator', 'bare-cluster fairness drift replicas steady provider-change resilience trouble'),
     ...globSync('dist/test/chaos/*.test.js'),
   ],
   api: [
-    ...filesOf('api-server', 'buffered-rate-limiter database failure http memory migrate-locks rate-limit'),
+    ...filesOf(
+      'api-server',
+      'buffered-rate-limiter database database-replica failure http-overload http-workers memory',
+    ),
+    ...filesOf('api-server', 'migrate-locks process rate-limit'),
     ...filesOf(
       'api-server',
       'key-rotation redis redis-modes subscriptions subscriptions-live webhook-sender',
     ),
+    ...globSync('dist/test/integration/runtime/*.test.js').sort(),
   ],
 };
 
@@ -39,7 +46,10 @@ const integration = globSync('dist/test/integration/**/*.test.js')
 const WITHOUT_CLUSTER = [
   ...globSync('dist/test/integration/{analysis,api-server}/*.test.js'),
   ...filesOf('operator', 'rbac reporter'),
-  ...filesOf('packaging', 'alerts chart-templates compose'),
+  ...filesOf(
+    'packaging',
+    'alerts chart-templates compose operator-chart-permissions operator-chart-settings',
+  ),
 ];
 const needsCluster = (file: string) => !WITHOUT_CLUSTER.includes(file);
 const stories = globSync('dist/test/e2e/*.test.js');

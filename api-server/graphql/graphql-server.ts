@@ -1,6 +1,6 @@
 /** Composition of GraphQL: admission, known documents, the runner, Apollo and the pipeline. */
 import type { ApolloServer, ApolloServerPlugin, BaseContext } from '@apollo/server';
-import { type GraphQLSchema, printSchema } from 'graphql';
+import type { GraphQLSchema } from 'graphql';
 import { Counter } from 'prom-client';
 import type { Settings } from '../config/schema.js';
 import type { Logger } from '../observability/logging/logger.js';
@@ -14,6 +14,7 @@ import { KnownDocuments, sha256 } from './execution/known-documents.js';
 import { OperationRunner } from './execution/operation-runner.js';
 import { type ErrorMask, errorFormatter, maskOf } from './format-error.js';
 import { Pipeline } from './pipeline.js';
+import { sdlOf } from './sdl.js';
 import { SubscriptionRunner } from './subscriptions/subscription-runner.js';
 import type { CountUsage } from './usage/count-usage.js';
 
@@ -87,7 +88,7 @@ export async function createGraphqlServer<Context extends BaseContext>(
 function cacheOf({ settings, schema, redis, metrics, log }: GraphqlServerParts) {
   const maxSeconds = Math.floor(settings.graphql.response_cache / 1_000);
   if (!redis || maxSeconds === 0) return {};
-  const schemaHash = sha256(printSchema(schema));
+  const schemaHash = sha256(sdlOf(schema));
   const lookups = new Counter({
     name: 'pcf_api_response_cache_lookups_total',
     help: 'Lookups in the response cache, by outcome.',

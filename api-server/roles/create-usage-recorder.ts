@@ -1,8 +1,9 @@
-import { type GraphQLSchema, printSchema } from 'graphql';
+import type { GraphQLSchema } from 'graphql';
 import type { Settings } from '../config/schema.js';
 import type { Database } from '../database/database.js';
 import { TrustedDocuments } from '../graphql/admission/trusted-documents.js';
 import { sha256 } from '../graphql/execution/known-documents.js';
+import { sdlOf } from '../graphql/sdl.js';
 import type { CountUsage } from '../graphql/usage/count-usage.js';
 import { documentUsages } from '../graphql/usage/document-usages.js';
 import { UsageCounter } from '../graphql/usage/usage-counter.js';
@@ -34,7 +35,7 @@ export function createUsageRecorder({
 }): UsageRecording | undefined {
   const { enabled, flush: flushMs, max_clients: maxClients } = settings.schema_usage;
   if (!enabled) return undefined;
-  const sdl = printSchema(schema);
+  const sdl = sdlOf(schema);
   const { trusted_documents: trusted } = settings.graphql;
   const counter = new UsageCounter({ schema, maxClients });
   const recorder = new UsageRecorder({

@@ -23,27 +23,20 @@ const fault = faults[process.env.STORY_FAULT ?? ''];
 if (!fault) throw new Error(`STORY_FAULT must be one of ${Object.keys(faults).join(', ')}`);
 
 await fault();
-await import(new URL('./api-server/main.js', import.meta.url).href);
+await import('#api-server/main.js');
 
 async function changeLists(change: () => Promise<void>): Promise<void> {
-  const { ServiceResolver } = (await importModule('services/service.resolver.js')) as {
-    ServiceResolver: { prototype: { all: Method } };
-  };
-  const { all } = ServiceResolver.prototype;
+  const { ServiceResolver } = await import('#api-server/modules/services/service.resolver.js');
+  const prototype = ServiceResolver.prototype as unknown as { all: Method };
+  const { all } = prototype;
   let asked = 0;
-  ServiceResolver.prototype.all = async function (...args) {
+  prototype.all = async function (...args) {
     if (asked++ % EVERY === 0) await change();
     return all.apply(this, args);
   };
 }
 
 async function changeJobs(): Promise<void> {
-  const { WebhookSender } = (await importModule('webhooks/sender.js')) as {
-    WebhookSender: { prototype: { send: Method } };
-  };
+  const { WebhookSender } = await import('#api-server/modules/webhooks/sender.js');
   WebhookSender.prototype.send = fail;
-}
-
-function importModule(name: string): Promise<unknown> {
-  return import(new URL(`./api-server/modules/${name}`, import.meta.url).href);
 }

@@ -6,8 +6,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
+import { bundledFiles } from './bundled-files.js';
 import { keepClassNames } from './class-names.js';
 import { PROGRAMS, type Program, programNamed } from './programs.js';
+import { slimApi } from './slim-api.js';
 import { slimClient } from './slim-client.js';
 
 const BUNDLES = 'dist/bundle';
@@ -19,12 +21,14 @@ const COMMON_JS = [
   'const { filename: __filename, dirname: __dirname } = import.meta;',
 ].join(' ');
 
-async function bundle({ entry, external, copied = [] }: Program): Promise<void> {
-  const folder = join(BUNDLES, dirname(entry));
+async function bundle(program: Program): Promise<void> {
+  const { entry, external, copied = [], variants = {} } = program;
+  const root = join(BUNDLES, program.folder ?? '');
+  const folder = join(root, dirname(entry));
+  const entries = { [entry.replace(/\.js$/, '')]: entry, ...variants };
   const { metafile, outputFiles } = await build({
-    entryPoints: [join('dist', entry)],
-    outbase: 'dist',
-    outdir: BUNDLES,
+    entryPoints: Object.entries(entries).map(([out, file]) => ({ in: join('dist', file), out })),
+    outdir: root,
     chunkNames: `${dirname(entry)}/[name]-[hash]`,
     bundle: true,
     splitting: true, // imports on demand stay on demand
@@ -38,7 +42,7 @@ async function bundle({ entry, external, copied = [] }: Program): Promise<void> 
     external,
     // node-fetch 2 uses it only without the URL of Node.js; it loads the deprecated module `punycode`.
     alias: { 'whatwg-url': 'node:url' },
-    plugins: [slimClient],
+    plugins: [slimClient, slimApi],
     banner: { js: COMMON_JS },
     logLevel: 'warning',
   });
@@ -47,11 +51,11 @@ async function bundle({ entry, external, copied = [] }: Program): Promise<void> 
   await Promise.all(outputFiles.map(({ path, text }) => writeFile(path, keepClassNames(text))));
   const stale = readdirSync(folder).filter((name) => !(join(folder, name) in metafile.outputs));
   await Promise.all(stale.map((name) => rm(join(folder, name), { recursive: true })));
-  const packages = packagesOf(Object.keys(metafile.inputs));
+  const packages = packagesOf(bundledFiles(metafile));
   const write = (name: string, text: string) => writeFile(join(folder, name), text);
   await write('LICENSES.txt', licensesOf(packages));
   await write('sbom.cdx.json', `${JSON.stringify(billOf(packages), undefined, 2)}\n`);
-  for (const folder of copied) await cp(join('dist', folder), join(BUNDLES, folder), { recursive: true });
+  for (const folder of copied) await cp(join('dist', folder), join(root, folder), { recursive: true });
 }
 
 interface Package {

@@ -4,27 +4,11 @@
  * written to their place in the response as they arrive, and arguments of sibling objects are
  * computed once.
  */
-import {
-  defaultTypeResolver,
-  type GraphQLError,
-  type GraphQLObjectType,
-  type GraphQLResolveInfo,
-  type GraphQLSchema,
-} from 'graphql';
-import { inspect } from 'graphql/jsutils/inspect.js';
+import type { GraphQLError, GraphQLObjectType, GraphQLSchema } from 'graphql';
 import { isIterableObject } from 'graphql/jsutils/isIterableObject.js';
 import { pathToArray } from 'graphql/jsutils/Path.js';
 import { located, notIterable, notOfType, nullOfNonNull, unknownRuntimeType } from './field-errors.js';
-import {
-  type Container,
-  ended,
-  FAILED,
-  Frame,
-  frameOf,
-  frameOfField,
-  propagate,
-  type Slot,
-} from './frame.js';
+import { type Container, ended, FAILED, Frame, frameOf, propagate, type Slot } from './frame.js';
 import type {
   AbstractPlan,
   FieldPlan,
@@ -34,24 +18,17 @@ import type {
   SelectionPlan,
   TypePlan,
 } from './plan.js';
+import { type OperationInput, SchemaFunctions } from './schema-functions.js';
 
 export interface Executed {
   data: Record<string, unknown> | null;
   errors?: GraphQLError[];
 }
 
-type Variables = Record<string, unknown>;
-
-const NO_INFO = Object.freeze({}) as GraphQLResolveInfo;
-
-export interface ExecutionParts {
+export interface ExecutionParts extends OperationInput {
   schema: GraphQLSchema;
   root: SelectionPlan;
   serially: boolean;
-  context: unknown;
-  variables: Variables;
-  /** Source of the root fields: the event of a subscription. */
-  rootValue?: unknown;
 }
 
 /** Never throws or rejects. */
@@ -62,11 +39,13 @@ export function executePlan(parts: ExecutionParts): Executed | Promise<Executed>
 class Execution {
   readonly #errors: GraphQLError[] = [];
   readonly #root = new Frame(undefined, '', undefined, undefined, undefined, false);
-  readonly #arguments = new Map<FieldPlan, Record<string, unknown>>();
+  readonly #functions: SchemaFunctions;
   #pending = 0;
   #whenIdle: (() => void) | undefined;
 
-  constructor(private readonly parts: ExecutionParts) {}
+  constructor(private readonly parts: ExecutionParts) {
+    this.#functions = new SchemaFunctions(parts);
+  }
 
   run(): Executed | Promise<Executed> {
     const data: Container = {};
@@ -125,9 +104,7 @@ class Execution {
     }
     let completed: unknown;
     try {
-      const value = field.resolve
-        ? field.resolve(source, this.#argumentsOf(field), this.parts.context, this.#info(field, frame))
-        : this.#property(field, source, frame);
+      const value = this.#functions.resolve(field, source, frame);
       if (type.kind === 'leaf' && !isPromise(value)) {
         completed = this.#leaf(field, type, value);
       } else {
@@ -142,42 +119,6 @@ class Execution {
     if (completed === FAILED) return FAILED;
     into[key] = completed;
     return;
-  }
-
-  /** Like graphql-js' defaultFieldResolver. Invalid arguments are an error even if they are not used. */
-  #property(field: FieldPlan, source: unknown, frame: Frame): unknown {
-    if (!field.hasFixedArguments) this.#argumentsOf(field);
-    if ((typeof source !== 'object' || source === null) && typeof source !== 'function') return undefined;
-    const value = (source as Container)[field.name];
-    if (typeof value !== 'function') return value;
-    return (source as Record<string, (...args: unknown[]) => unknown>)[field.name]?.(
-      this.#argumentsOf(field),
-      this.parts.context,
-      this.#info(field, frame),
-    );
-  }
-
-  #argumentsOf(field: FieldPlan): Record<string, unknown> {
-    if (field.hasFixedArguments) return field.arguments(this.parts.variables);
-    const known = this.#arguments.get(field) ?? field.arguments(this.parts.variables);
-    this.#arguments.set(field, known);
-    return known;
-  }
-
-  #info(field: FieldPlan, frame: Frame): GraphQLResolveInfo {
-    const { schema, fragments, operation } = field.source;
-    return {
-      fieldName: field.name,
-      fieldNodes: field.nodes,
-      returnType: field.definition.type,
-      parentType: field.parentType,
-      path: { prev: frame.path, key: field.responseName, typename: field.parentType.name },
-      schema,
-      fragments,
-      rootValue: this.parts.rootValue,
-      operation,
-      variableValues: this.parts.variables,
-    };
   }
 
   /** Returns undefined; the value is written when it is resolved. */
@@ -231,7 +172,7 @@ class Execution {
   }
 
   #leaf(field: FieldPlan, type: LeafPlan, value: unknown): unknown {
-    if (value !== null && value !== undefined && !(value instanceof Error)) return serialized(type, value);
+    if (value !== null && value !== undefined && !(value instanceof Error)) return type.serialize(value);
     if (value instanceof Error) throw value;
     if (!type.nonNull) return null;
     throw nullOfNonNull(field);
@@ -251,10 +192,7 @@ class Execution {
   ): unknown {
     const { fields } = selection; // first, because graphql-js reports errors of its directives first
     if (type.isTypeOf) {
-      // Most functions need only the value. Creating `info` for each object of a list would be
-      // expensive.
-      const info = type.isTypeOf.length < 3 ? NO_INFO : this.#info(field, frameOfField(slot));
-      const is = type.isTypeOf(value, this.parts.context, info);
+      const is = this.#functions.isTypeOf(type.isTypeOf, field, slot, value);
       if (isPromise(is)) {
         const plan = { kind: 'object', type, selection, nonNull } as const;
         return this.#later(field, plan, slot, is, (settled) => {
@@ -313,8 +251,7 @@ class Execution {
 
   #abstract(field: FieldPlan, plan: AbstractPlan, slot: Slot, value: unknown): unknown {
     const { type, selections, nonNull } = plan;
-    const resolveType = type.resolveType ?? defaultTypeResolver;
-    const name = resolveType(value, this.parts.context, this.#info(field, frameOfField(slot)), type);
+    const name = this.#functions.resolveType(type, field, slot, value);
     const complete = (given: unknown) => {
       const found = this.#runtimeType(field, plan, given, value);
       return this.#objectOf(field, nonNull, found, selections.of(found), slot, value);
@@ -345,14 +282,6 @@ class Execution {
     }
     return type.nonNull ? FAILED : null;
   }
-}
-
-function serialized({ serialize, type }: LeafPlan, value: unknown): unknown {
-  const done = serialize(value);
-  if (done !== null && done !== undefined) return done;
-  throw new Error(
-    `Expected \`${inspect(type)}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${inspect(done)}`,
-  );
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {

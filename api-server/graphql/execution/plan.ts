@@ -9,7 +9,6 @@ import {
   type GraphQLAbstractType,
   type GraphQLField,
   type GraphQLFieldResolver,
-  type GraphQLLeafType,
   type GraphQLObjectType,
   type GraphQLOutputType,
   type GraphQLSchema,
@@ -44,7 +43,6 @@ interface OfType {
 export interface LeafPlan extends OfType {
   readonly kind: 'leaf';
   readonly serialize: (value: unknown) => unknown;
-  readonly type: GraphQLLeafType;
 }
 export interface ListPlan extends OfType {
   readonly kind: 'list';
@@ -164,7 +162,7 @@ function typePlan(source: PlanSource, type: GraphQLOutputType, nodes: readonly F
   const nonNull = isNonNullType(type);
   const inner = isNonNullType(type) ? type.ofType : type;
   if (isListType(inner)) return { kind: 'list', nonNull, item: typePlan(source, inner.ofType, nodes) };
-  if (isLeafType(inner)) return { kind: 'leaf', nonNull, type: inner, serialize: serializerOf(inner) };
+  if (isLeafType(inner)) return { kind: 'leaf', nonNull, serialize: serializerOf(inner) };
   if (isAbstractType(inner)) {
     return { kind: 'abstract', nonNull, type: inner, selections: new PossibleSelections(source, nodes) };
   }

@@ -7,12 +7,13 @@ import {
   GraphQLString,
   isEnumType,
 } from 'graphql';
+import { inspect } from 'graphql/jsutils/inspect.js';
 
 const MAX_INT = 2_147_483_647;
 
-/** Like the type's `serialize`, with a shortcut for values that need no conversion. */
+/** Like the type's `serialize`, with a shortcut for values that need no conversion. Throws instead of null. */
 export function serializerOf(type: GraphQLLeafType): (value: unknown) => unknown {
-  const full = (value: unknown) => type.serialize(value);
+  const full = (value: unknown) => serialized(type, value);
   if (type === GraphQLString || type === GraphQLID) {
     return (value) => (typeof value === 'string' ? value : full(value));
   }
@@ -28,6 +29,14 @@ export function serializerOf(type: GraphQLLeafType): (value: unknown) => unknown
   }
   if (type.name === 'DateTimeISO') return (value) => (isDate(value) ? value.toISOString() : full(value));
   return full;
+}
+
+function serialized(type: GraphQLLeafType, value: unknown): unknown {
+  const done = type.serialize(value);
+  if (done !== null && done !== undefined) return done;
+  throw new Error(
+    `Expected \`${inspect(type)}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${inspect(done)}`,
+  );
 }
 
 function isDate(value: unknown): value is Date {

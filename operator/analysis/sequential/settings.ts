@@ -4,7 +4,7 @@ import type { AnalysisSpec, MetricSpec } from '../../api/v1alpha1/spec/analysis.
 import type { PlannedMetric } from '../analysis-model.js';
 
 /** Frequent evaluations cost no confidence, so the interval is short: it delays each detection. */
-const INTERVAL = '10s';
+const INTERVAL = '5s';
 /** One percentage point of errors. */
 const MIN_EFFECT_ERRORS = 0.01;
 /** 20 % slower. */

@@ -13,7 +13,7 @@ export const SPLIT_IMAGES = {
   v2: {
     name: 'pcf-api',
     tag: '2.0.0',
-    entrypoint: `${FOLDER}/version-2.js`,
+    entrypoint: 'dist/bundle/changed/version-2.js',
     changesModules: true,
     extraMigrations: [
       `${FOLDER}/migrations/1795370000201-add-repository-parts.js`,

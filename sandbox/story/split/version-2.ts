@@ -1,7 +1,7 @@
 /**
  * Version 2 of the scenario "migrations". Usually this would be an edit of service.entity.ts.
  * Both versions use the same build, so this program applies the edit at startup, in every
- * process of the API, before the entity is used:
+ * process of the API, before the entity is used (scripts/bundle bundles it with the API):
  *
  *     -  @Column('text', { nullable: true })
  *     +  @Column('text', { name: 'repository_url', nullable: true })
@@ -15,8 +15,6 @@
 import 'reflect-metadata';
 import { Field } from 'type-graphql';
 import { getMetadataArgsStorage } from 'typeorm';
-
-const here = (path: string) => new URL(path, import.meta.url).href;
 
 // The table is defined when the module of the entity is loaded: the edit must be applied before.
 const { columns } = getMetadataArgsStorage();
@@ -32,7 +30,7 @@ columns.push = (...added) => {
   });
   return push.apply(columns, edited);
 };
-const { Service } = await import(here('./api-server/modules/services/service.entity.js'));
+const { Service } = await import('#api-server/modules/services/service.entity.js');
 columns.push = push;
 if (!columns.some(({ propertyName }) => propertyName === 'repositoryBranch')) {
   throw new Error('version 2 of the scenario splits services.repository, which does not exist');
@@ -42,4 +40,4 @@ Field(() => String, { nullable: true, description: 'The branch that is deployed.
   'repositoryBranch',
 );
 
-await import(here('./api-server/main.js'));
+await import('#api-server/main.js');

@@ -76,7 +76,7 @@ export function rulesOf(percentile: number): readonly Rules[] {
       { name: 'latency', latency: { percentile }, sequential: {} },
     ],
   }).metrics as [MetricSpec, MetricSpec];
-  const pace = { interval: 10, count: 1, failureLimit: 0 };
+  const pace = { interval: 5, count: 1, failureLimit: 0 };
   const sequential: Rules = {
     name: 'sequential tests',
     metrics: () => [

@@ -4,21 +4,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { pino } from 'pino';
 import { parse } from 'yaml';
-import { z } from 'zod';
 import { evaluate } from '../../../operator/analysis/bounds.js';
 import { analysisJobName } from '../../../operator/analysis/job-object.js';
 import { planMetrics } from '../../../operator/analysis/plan-metrics.js';
 import { JobProvider } from '../../../operator/analysis/providers/job.js';
-import { type JsonSchema, toStructural } from '../../../operator/api/v1alpha1/crd.js';
-import { cel } from '../../../operator/api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
-import {
-  analysis as analysisSchema,
-  stepAnalysis,
-  stepsNameMetrics,
-} from '../../../operator/api/v1alpha1/spec/analysis.js';
-import { notifications } from '../../../operator/api/v1alpha1/spec/notifications.js';
-import { analysisStatus } from '../../../operator/api/v1alpha1/status/analysis.js';
+import { analysis as analysisSchema } from '../../../operator/api/v1alpha1/spec/analysis.js';
 import { JobKind, PcfApiKind } from '../../../operator/resources/kinds.js';
 import { MANAGED_SELECTOR } from '../../../operator/resources/metadata.js';
 import type { KubeClient, KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
@@ -27,23 +18,10 @@ import { ResourceCache } from '../../../operator/runtime/resource-cache.js';
 import { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
+import { accepted, rejected } from './schema-cases.js';
+import { CrdKind, clusterKind, NamespaceKind, TrialKind, trialCrd } from './trial-crd.js';
 
 const namespace = 'analysis';
-const clusterKind = (group: string, version: string, kind: string, plural: string): ResourceType => ({
-  ...{ group, version, kind, plural },
-  namespaced: false,
-});
-const CrdKind = clusterKind(
-  'apiextensions.k8s.io',
-  'v1',
-  'CustomResourceDefinition',
-  'customresourcedefinitions',
-);
-const NamespaceKind = clusterKind('', 'v1', 'Namespace', 'namespaces');
-const TrialKind: ResourceType = {
-  ...clusterKind('test.example.com', 'v1', 'Trial', 'trials'),
-  namespaced: true,
-};
 
 /** The first argument selects the outcome: succeed, fail or hang. */
 const PROGRAM = `
@@ -53,41 +31,6 @@ if (file) writeFileSync(new URL(file), JSON.stringify(process.env));
 if (what === 'hang') setInterval(() => {}, 1000);
 else process.exitCode = what === 'succeed' ? 0 : 3;
 `;
-
-/** A CRD that contains only the schemas under test. */
-function trialCrd(): KubeObject {
-  const steps = z
-    .array(z.strictObject({ analysis: stepAnalysis }))
-    .max(32)
-    .default([]);
-  const canary = z.strictObject({ steps, analysis: analysisSchema.optional() }).meta(cel(stepsNameMetrics));
-  const spec = z.strictObject({
-    canary: canary.optional(),
-    analysis: analysisSchema.optional(),
-    notifications: notifications.optional(),
-  });
-  const status = z.strictObject({ analysis: analysisStatus });
-  const whole = z.strictObject({ spec, status: status.optional() });
-  const schema = z.toJSONSchema(whole, {
-    target: 'openapi-3.0',
-    io: 'input',
-    reused: 'inline',
-  }) as JsonSchema;
-  const { group, kind, plural } = TrialKind;
-  return {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.${group}` },
-    spec: {
-      group,
-      scope: 'Namespaced',
-      names: { kind, plural, listKind: `${kind}List`, singular: 'trial' },
-      versions: [
-        { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: toStructural(schema) } },
-      ],
-    },
-  };
-}
 
 describe('analysis on a real control plane', () => {
   let sandbox: Sandbox;
@@ -295,155 +238,9 @@ describe('analysis on a real control plane', () => {
       await sandbox.parts.kubectl.apply(manifest, '--dry-run=server');
     }
 
-    const prometheus = { url: 'https://prometheus.example.com' };
-    const rate = { name: 'rate', successRate: {}, min: 0.99 };
-    const withMetric = (metric: Record<string, unknown>) => ({
-      analysis: { prometheus, metrics: [{ name: 'm', ...metric }] },
-    });
-    const withTarget = (target: Record<string, unknown>) => ({
-      analysis: { prometheus: { ...prometheus, ...target }, metrics: [rate] },
-    });
-    const grafana = { url: 'https://grafana.example.com', tokenSecretRef: { name: 'grafana' } };
+    for (const [what, spec] of Object.entries(accepted)) it(`accepts ${what}`, () => check(spec));
 
-    const good: Record<string, Record<string, unknown>> = {
-      'built-in metrics': {
-        analysis: {
-          ...{ prometheus, interval: '1m', count: 5, failureLimit: 1 },
-          metrics: [
-            rate,
-            {
-              name: 'p99',
-              latency: { perOperation: true },
-              compareWithStable: { relative: 20, absolute: 0.05 },
-            },
-          ],
-        },
-      },
-      'a query, a webhook and a Job': {
-        analysis: {
-          prometheus: {
-            ...prometheus,
-            headers: { 'X-Scope-OrgID': 'shop' },
-            auth: { bearerSecretRef: { name: 'p' } },
-          },
-          metrics: [
-            {
-              name: 'q',
-              query: 'a{n="{{namespace}}",m="{{name}}",r="{{revision}}"} / b{r="{{stableRevision}}"}',
-              compareWithStable: { better: 'Lower', relative: 0 },
-            },
-            {
-              name: 'w',
-              webhook: { url: 'https://judge.example.com/a?b=c', tls: { caSecretRef: { name: 'ca' } } },
-            },
-            { name: 'j', job: { args: ['smoke'], env: [{ name: 'A', value: 'b' }] } },
-          ],
-        },
-      },
-      notifications: {
-        notifications: { webhooks: [{ name: 'team', urlSecretRef: { name: 's' } }], grafana },
-      },
-      'steps that name metrics': {
-        canary: { steps: [{ analysis: ['rate'] }, {}], analysis: { prometheus, metrics: [rate] } },
-      },
-    };
-    for (const [what, spec] of Object.entries(good)) it(`accepts ${what}`, () => check(spec));
-
-    const bad: [string, Record<string, unknown>, RegExp][] = [
-      [
-        'a metric without a source',
-        withMetric({ min: 1 }),
-        /exactly one of successRate, latency, burnRate, jobFailureRate, jobDuration, query, webhook and job/,
-      ],
-      [
-        'a metric with two sources',
-        withMetric({ query: 'a', job: {}, min: 1 }),
-        /exactly one of successRate/,
-      ],
-      [
-        'a metric without a bound',
-        withMetric({ query: 'a' }),
-        /give a bound: min, max, compareWithStable or sequential/,
-      ],
-      ['a percentage for a rate', withMetric({ successRate: {}, min: 99 }), /99 % is 0\.99/],
-      ['an empty range', withMetric({ query: 'a', min: 2, max: 1 }), /min must not be more than max/],
-      ['a bound for a Job', withMetric({ job: {}, max: 1 }), /a Job has no value/],
-      [
-        'an unknown placeholder',
-        withMetric({ query: 'a{p="{{pod}}"}', max: 1 }),
-        /contains an unknown placeholder/,
-      ],
-      [
-        'a comparison of a query without {{revision}}',
-        withMetric({ query: 'a', compareWithStable: { better: 'Lower', absolute: 1 } }),
-        /use \{\{revision\}\} in the query/,
-      ],
-      [
-        'a comparison of a query without compareWithStable.better',
-        withMetric({ query: 'a{r="{{revision}}"}', compareWithStable: { absolute: 1 } }),
-        /set compareWithStable\.better/,
-      ],
-      [
-        'a comparison without a tolerance',
-        withMetric({ latency: {}, compareWithStable: {} }),
-        /give absolute or relative/,
-      ],
-      [
-        'a comparison of a Job',
-        withMetric({ job: {}, compareWithStable: { absolute: 1 } }),
-        /needs successRate, latency/,
-      ],
-      [
-        'perOperation together with operation',
-        withMetric({ successRate: { perOperation: true, operation: 'A' }, min: 0 }),
-        /omit operation/,
-      ],
-      ['success rates without Prometheus', { analysis: { metrics: [rate] } }, /prometheus is required for/],
-      ['a password in a URL', withTarget({ url: 'https://a:b@prometheus' }), /url in body should match/],
-      [
-        'a token in plain text',
-        withTarget({ url: 'http://prometheus', auth: { bearerSecretRef: { name: 'p' } } }),
-        /auth needs an https url/,
-      ],
-      [
-        'a credential in a header',
-        withTarget({ headers: { Authorization: 'Bearer x' } }),
-        /use auth for credentials/,
-      ],
-      [
-        'two authentication methods',
-        withTarget({ auth: { bearerSecretRef: { name: 'p' }, basicSecretRef: { name: 'p' } } }),
-        /give either bearerSecretRef or basicSecretRef/,
-      ],
-      [
-        'two metrics with the same name',
-        { analysis: { prometheus, metrics: [rate, rate] } },
-        /Duplicate value/,
-      ],
-      [
-        'a Grafana without TLS',
-        { notifications: { grafana: { ...grafana, url: 'http://grafana' } } },
-        /a token is not sent in plain text/,
-      ],
-      [
-        'a panel without a dashboard',
-        { notifications: { grafana: { ...grafana, panelId: 1 } } },
-        /panelId needs dashboardUID/,
-      ],
-      [
-        'a misspelled metric in a step',
-        { canary: { steps: [{ analysis: ['rat'] }], analysis: { prometheus, metrics: [rate] } } },
-        /a step names a metric that analysis does not have/,
-      ],
-      [
-        'a metric in a step without an analysis',
-        { canary: { steps: [{ analysis: ['rate'] }] } },
-        /a step names a metric/,
-      ],
-      ['an interval of 0 seconds', withMetric({ ...rate, interval: '0s' }), /must be between 1s and 24h/],
-      ['a timeout of an hour', withTarget({ timeout: '1h' }), /must be between 100ms and 1m/],
-    ];
-    for (const [what, spec, message] of bad)
+    for (const [what, spec, message] of rejected)
       it(`rejects ${what}`, () => assert.rejects(check(spec), message));
 
     it('accepts every field of the status that the operator writes', async () => {

@@ -86,7 +86,7 @@ export function runRole(args: string[], env: Env = {}, image?: string): Promise<
  */
 export function makeImage(migrations: Record<string, string>): string {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-test-image-'));
-  copyProgram(folder, 'bundle');
+  copyProgram(folder);
   copyFileSync('package.json', join(folder, 'package.json'));
   for (const [file, text] of Object.entries(migrations)) {
     writeFileSync(join(folder, 'dist/api-server/migrations/versions', file), text);

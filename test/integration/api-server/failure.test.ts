@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
-import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
-import { connectionReportSchema, EXIT } from '../../../contract/image.js';
+import { EXIT } from '../../../contract/image.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import {
   freePort,
@@ -14,9 +12,9 @@ import {
   type TestPostgres,
 } from '../../support/servers/postgres.js';
 import { ApiProcess, makeImage, migrationFile, runRole } from './api-process.js';
+import { Load, lockServices, SERVICES, Writers } from './load-during-failure.js';
 import { migratedDatabase } from './migrated-database.js';
 
-const SERVICES = '{ services { totalCount edges { node { name } } } }';
 const FAST = { PCF_API__DATABASE__RETRY_INITIAL: '100ms', PCF_API__DATABASE__RETRY_MAX: '500ms' };
 
 describe('api-server under failure', () => {
@@ -40,44 +38,6 @@ describe('api-server under failure', () => {
   afterEach(async () => {
     await api?.kill();
     api = undefined;
-  });
-
-  it('exits with code 78 and a one-line message with the remedy if settings are invalid', async () => {
-    const ended = await runRole(['serve'], {
-      PCF_API__SERVER__PRT: '80',
-      PCF_API__DATABASE__URL: 'mysql://me:hush@x/y',
-    });
-    assert.equal(ended.code, EXIT.config);
-    assert.match(
-      ended.terminationMessage,
-      /server\.prt: unknown setting; did you mean PCF_API__SERVER__PORT\?/,
-    );
-    assert.match(ended.terminationMessage, /database\.url: expected a URL such as postgresql:/);
-    assert.equal(ended.terminationMessage.split('\n').length, 1);
-    assert.equal(ended.stderr.trim(), ended.terminationMessage);
-    assert.doesNotMatch(ended.stderr, /hush/);
-  });
-
-  it('exits with an error that names the setting if the port is in use', async () => {
-    const blocker = createServer();
-    await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
-    const { port } = blocker.address() as { port: number };
-    const env = {
-      PCF_API__DATABASE__URL: url,
-      PCF_API__SERVER__PORT: `${port}`,
-      PCF_API__SERVER__HOST: '127.0.0.1',
-      PCF_API__METRICS__PORT: '0',
-    };
-    const ended = await runRole(['serve'], env);
-    blocker.close();
-    assert.equal(ended.code, EXIT.failure);
-    assert.match(ended.terminationMessage, new RegExp(`:${port}: .*EADDRINUSE.*PCF_API__SERVER__PORT`));
-  });
-
-  it('exits with code 64 if arguments are invalid', async () => {
-    assert.equal((await runRole(['migrate', 'sideways'])).code, EXIT.usage);
-    assert.equal((await runRole(['srve'])).code, EXIT.usage);
-    assert.equal((await runRole(['--help'])).code, EXIT.ok);
   });
 
   it('starts without a database, responds with 503, and becomes ready when the database is available', async () => {
@@ -286,196 +246,4 @@ describe('api-server under failure', () => {
     await server.waitForReady();
     rmSync(image, { recursive: true, force: true });
   });
-
-  it('SIGTERM: becomes unready immediately, serves requests during the delay, completes the slow request, exits with code 0', async () => {
-    url = await migratedDatabase();
-    const server = await start({ PCF_API__SHUTDOWN__DELAY: '600ms' });
-    await server.waitForReady();
-    const lock = await lockServices(url);
-    const slow = server.graphql(SERVICES);
-    await sleep(100);
-    server.signal('SIGTERM');
-    await server.waitForReady(503);
-    const meanwhile = await server.graphql('{ __typename }');
-    assert.equal(meanwhile.status, 200, 'still serves, because endpoints may not be updated yet');
-    assert.equal(meanwhile.headers.get('connection'), 'close');
-    await sleep(1_000);
-    await assert.rejects(server.fetch('/health'), 'no new connection after the delay');
-    assert.ok(server.isRunning);
-    await lock.release();
-    assert.equal((await slow).status, 200);
-    const { code, stdout } = await server.ended;
-    assert.equal(code, EXIT.ok);
-    assert.match(stdout, /"msg":"shut down"/);
-    assert.doesNotMatch(stdout, /did not close in time|closing failed/);
-  });
-
-  it('SIGTERM: aborts a request that is not finished at the deadline', async () => {
-    url = await migratedDatabase();
-    const server = await start({ PCF_API__SHUTDOWN__TIMEOUT: '300ms' });
-    await server.waitForReady();
-    const lock = await lockServices(url);
-    const slow = server.graphql(SERVICES).catch(() => 'aborted');
-    await sleep(100);
-    server.signal('SIGTERM');
-    assert.equal(await slow, 'aborted');
-    await lock.release();
-    assert.equal((await server.ended).code, EXIT.ok);
-  });
-
-  it('SIGTERM: exits immediately while the database is unavailable', async () => {
-    const server = await start({
-      PCF_API__DATABASE__URL: `postgresql://me@127.0.0.1:${await freePort()}/x`,
-      PCF_API__DATABASE__RETRY_INITIAL: '30s',
-      PCF_API__DATABASE__RETRY_MAX: '30s',
-    });
-    const startedAt = Date.now();
-    server.signal('SIGTERM');
-    assert.equal((await server.ended).code, EXIT.ok);
-    assert.ok(Date.now() - startedAt < 2_000);
-  });
-
-  it('healthcheck: exits with code 0 while the API serves requests, otherwise with code 1', async () => {
-    const server = await start();
-    const env = {
-      PCF_API__DATABASE__URL: url,
-      PCF_API__SERVER__HOST: '0.0.0.0',
-      PCF_API__SERVER__PORT: `${server.port}`,
-    };
-    assert.equal((await runRole(['healthcheck'], env)).code, EXIT.ok);
-    await server.kill();
-    const ended = await runRole(['healthcheck'], env);
-    assert.equal(ended.code, EXIT.failure);
-    assert.match(ended.stderr, /ECONNREFUSED/);
-  });
-
-  it('connections: reports each server of the settings, exits with 75 if one is unreachable, and prints no password', async () => {
-    const env = { PCF_API__DATABASE__URL: url };
-    const reached = await runRole(['connections', '--json'], env);
-    assert.equal(reached.code, EXIT.ok, reached.stderr);
-    const { connections } = connectionReportSchema.parse(JSON.parse(reached.stdout));
-    assert.deepEqual(
-      connections.map(({ name, ok }) => [name, ok]),
-      [['database', true]],
-    );
-    const some = await runRole(['connections'], {
-      PCF_API__DATABASE__URL: 'postgresql://pcf:sekret-12345@127.0.0.1:9/pcf',
-      PCF_API__REDIS__URL: 'redis://:sekret-12345@127.0.0.1:9',
-      PCF_API__TRACING__ENDPOINT: url.replace('postgresql', 'http'),
-    });
-    assert.equal(some.code, EXIT.tempFail);
-    assert.match(some.stdout, /^fail {2}database at 127\.0\.0\.1:9: connect ECONNREFUSED/m);
-    assert.match(some.stdout, /^fail {2}redis at 127\.0\.0\.1:9: connect ECONNREFUSED/m);
-    assert.match(some.stdout, /^ok {4}tracing at \S+: \d+ ms$/m);
-    assert.ok(!`${some.stdout}${some.stderr}`.includes('sekret'));
-  });
 });
-
-/** Sends requests continuously and records their statuses. */
-class Load {
-  readonly statuses = new Map<number, number>();
-  readonly allStatuses = new Set<number>();
-  readonly problems: string[] = [];
-  #running = true;
-  readonly #clients: Promise<void>[];
-
-  constructor(private readonly api: ApiProcess) {
-    this.#clients = Array.from({ length: 4 }, () => this.#run());
-  }
-
-  during(ms: number): Promise<void> {
-    return sleep(ms);
-  }
-
-  async stop(): Promise<void> {
-    this.#running = false;
-    await Promise.all(this.#clients);
-  }
-
-  async #run(): Promise<void> {
-    while (this.#running) {
-      const { status, headers, text } = await this.api.graphql(SERVICES);
-      this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
-      this.allStatuses.add(status);
-      if (status === 503 && !(Number(headers.get('retry-after')) >= 1))
-        this.problems.push(`no Retry-After: ${text}`);
-      if (status === 503 && !text.includes('SERVICE_UNAVAILABLE')) this.problems.push(text);
-      await sleep(5);
-    }
-  }
-}
-
-/** Pipelines that record deployments and retry with the same idempotency key until they succeed. */
-class Writers {
-  readonly #acknowledged = new Map<string, string>();
-  #retries = 0;
-  #running = true;
-  readonly #clients: Promise<void>[];
-
-  constructor(
-    private readonly api: ApiProcess,
-    private readonly serviceId: string,
-  ) {
-    this.#clients = Array.from({ length: 3 }, (_, client) => this.#run(client));
-  }
-
-  async stop(): Promise<void> {
-    this.#running = false;
-    await Promise.all(this.#clients);
-  }
-
-  /** Asserts that the database has exactly the acknowledged deployments, each once, with their events. */
-  async assertAllRecorded(postgres: TestPostgres, url: string): Promise<void> {
-    const rows = await postgres.query<{ id: string; key: string; events: number; audits: number }>(
-      `SELECT id, idempotency_key AS key,
-         (SELECT count(*)::int FROM domain_events e WHERE e.subject_id = d.id) AS events,
-         (SELECT count(*)::int FROM audit_events a WHERE a.outcome = 'SUCCEEDED' AND a.input @> jsonb_build_object(
-           'input', jsonb_build_object('idempotencyKey', d.idempotency_key))) AS audits
-       FROM deployments d`,
-      url,
-    );
-    assert.ok(
-      this.#acknowledged.size >= 10,
-      `only ${this.#acknowledged.size} were recorded, too few to compare`,
-    );
-    assert.ok(this.#retries > 0, 'no request failed during the outage');
-    const there = rows.map(({ key, id }) => [key, toGlobalId('Deployment', id)] as const);
-    assert.deepEqual(new Map([...there].sort()), new Map([...this.#acknowledged].sort()));
-    assert.equal(there.length, this.#acknowledged.size, 'each deployment is recorded once');
-    assert.ok(rows.every(({ events }) => events === 1));
-    assert.ok(
-      rows.every(({ audits }) => audits >= 1),
-      'each deployment has an audit event',
-    );
-  }
-
-  async #run(client: number): Promise<void> {
-    for (let n = 0; this.#running; n += 1) await this.#record(`pipeline-${client}-${n}`);
-  }
-
-  async #record(idempotencyKey: string): Promise<void> {
-    const input = { serviceId: this.serviceId, environment: 'production', version: '1', idempotencyKey };
-    for (;;) {
-      const { status, data, errors } = await this.api.graphql(
-        'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input) { id } }',
-        { input },
-      );
-      if (status === 200 && errors.length === 0) {
-        this.#acknowledged.set(idempotencyKey, data.recordDeployment.id);
-        return;
-      }
-      assert.equal(status, 503, JSON.stringify(errors));
-      this.#retries += 1;
-      await sleep(20);
-    }
-  }
-}
-
-/** Locks the table of services: its queries block until the lock is released. */
-async function lockServices(url: string): Promise<{ release(): Promise<void> }> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  await client.query('BEGIN');
-  await client.query('LOCK TABLE services IN ACCESS EXCLUSIVE MODE');
-  return { release: () => client.end() };
-}

@@ -76,6 +76,7 @@ describe('migrations with faults', () => {
       caPath: sandbox.gateway.caPath,
       query: '{ __typename }',
       workers: 2,
+      pauseMs: 100, // up to three tests run at once
     });
     load.start();
     const end = async (remove = true) => {

@@ -8,7 +8,6 @@ import {
   DeploymentKind,
   JobKind,
   PcfApiKind,
-  PodKind,
   VolumeSnapshotKind,
 } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';
@@ -23,6 +22,7 @@ import { eventually, image, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
 import { itConcurrently as it } from '../../support/runner/it-concurrently.js';
 import { runRole } from '../api-server/api-process.js';
+import { createLostPod } from './lost-pod.js';
 
 type Migration = NonNullable<NonNullable<PcfApiView['status']>['migration']>;
 
@@ -63,32 +63,6 @@ describe('migrations run by the operator', () => {
         "SELECT 1 FROM information_schema.columns WHERE table_name = 'services' AND column_name = 'repository'",
       )
     ).length === 1;
-  /** A pod on a partitioned node: it may still run, and its deletion does not complete. */
-  const lostPod = async ({ namespace, name }: TestApi, revision: string) => {
-    const { client, kubectl } = sandbox.parts;
-    const node = 'partitioned';
-    const labels = {
-      'app.kubernetes.io/managed-by': 'pcf-operator',
-      'app.kubernetes.io/instance': name,
-      'app.kubernetes.io/component': 'api',
-      'pcf.dev/revision': revision,
-    };
-    await kubectl.apply([
-      { apiVersion: 'v1', kind: 'Node', metadata: { name: node }, spec: { unschedulable: true } },
-      {
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata: { name: 'lost', namespace, labels },
-        spec: { nodeName: node, containers: [{ name: 'api', image: OLD }] },
-      },
-    ]);
-    await client.delete(PodKind, namespace, 'lost');
-    const remove = async () => {
-      await client.delete(PodKind, namespace, 'lost', { gracePeriodSeconds: 0 });
-      await kubectl.run(['delete', 'node', node]);
-    };
-    return { remove };
-  };
   const jobs = async (api: TestApi) =>
     (await api.owned(JobKind)).map(({ metadata }) => metadata.name.replace(/^api-[a-z0-9]+-/, '')).sort();
 
@@ -197,7 +171,7 @@ describe('migrations run by the operator', () => {
     await api.ready();
     await sql(api, 'CREATE VIEW report AS SELECT repository FROM services');
     const old = api.status.stableRevision ?? '';
-    const lost = await lostPod(api, old);
+    const lost = await createLostPod(sandbox.parts, api, old);
     await api.patch({ image: NEW });
     await promoted(api, NEW);
     await eventually('the old Deployment is deleted', async () => !(await api.get(DeploymentKind, old)));

@@ -14,48 +14,8 @@ import { eventually } from '../../support/cluster/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
 import { itConcurrently as it } from '../../support/runner/it-concurrently.js';
 import { HttpEndpoint } from '../../support/servers/http-endpoint.js';
-
-interface RejectedSpec {
-  /** Spec with an invalid value. */
-  spec: object;
-  /** Expected message of conditions and Events. */
-  pattern: RegExp;
-  /** Patch of the spec that fixes it. */
-  fix: object;
-}
-
-const scaling = (metric: object) => ({
-  replicas: undefined,
-  autoscaling: { horizontal: { maxReplicas: 3, metrics: [metric] } },
-});
-const cpu = (averageUtilization: unknown) => ({
-  type: 'Resource',
-  resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization } },
-});
-
-/** Specs that are valid for PcfApi, but render an object that the API server rejects, by cause. */
-const rejectedSpecs: Record<string, RejectedSpec> = {
-  'validation of the kind': {
-    spec: { scheduling: { tolerations: [{ key: 'a', operator: 'Exists', value: 'b' }] } },
-    pattern: /tolerations\[0\].*value must be empty when `operator` is 'Exists'/,
-    fix: { scheduling: null },
-  },
-  'schema of a custom resource': {
-    spec: { traffic: { provider: 'GatewayAPI', hosts: ['a..b'], gateways: ['gateways/public'] } },
-    pattern: /HTTPRoute.*spec\.hostnames\[0\].*"a\.\.b"/,
-    fix: { traffic: { hosts: ['a.b'] } },
-  },
-  'unknown field': {
-    spec: scaling({ nonsense: true }),
-    pattern: /HorizontalPodAutoscaler.*\.spec\.metrics\[0\]\.nonsense: field not declared in schema/,
-    fix: scaling(cpu(70)),
-  },
-  'value of a wrong type': {
-    spec: scaling(cpu('much')),
-    pattern: /HorizontalPodAutoscaler.*averageUtilization: expected numeric/,
-    fix: scaling(cpu(70)),
-  },
-};
+import { blockWrites, denyWrites, registerWebhook } from './admission-control.js';
+import { rejectedSpecs, scaling } from './rejected-specs.js';
 
 const readyMessage = (api?: PcfApiView) =>
   api?.status?.conditions?.find(({ type }) => type === 'Ready')?.message ?? '';
@@ -151,37 +111,12 @@ describe('the operator with rejected writes', () => {
 
   it('reports the message of a ValidatingAdmissionPolicy', async () => {
     const namespace = await cluster.namespace('refused-policy');
-    const match = {
-      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
-      resourceRules: [
-        { apiGroups: ['batch'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['jobs'] },
-      ],
-    };
-    const group = 'admissionregistration.k8s.io/v1';
-    const name = 'own-registry';
-    await cluster.sandbox.parts.kubectl.apply([
-      {
-        apiVersion: group,
-        kind: 'ValidatingAdmissionPolicy',
-        metadata: { name },
-        spec: {
-          matchConstraints: match,
-          validations: [
-            {
-              expression:
-                "object.spec.template.spec.containers.all(c, c.image.startsWith('own.example.com/'))",
-              message: 'images must come from own.example.com',
-            },
-          ],
-        },
-      },
-      {
-        apiVersion: group,
-        kind: 'ValidatingAdmissionPolicyBinding',
-        metadata: { name },
-        spec: { policyName: name, validationActions: ['Deny'] },
-      },
-    ]);
+    await denyWrites(cluster.sandbox.parts, {
+      ...{ name: 'own-registry', namespace },
+      rule: { apiGroups: ['batch'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['jobs'] },
+      expression: "object.spec.template.spec.containers.all(c, c.image.startsWith('own.example.com/'))",
+      message: 'images must come from own.example.com',
+    });
     const job = (of: string) => [
       ...['create', 'job', 'probe', '-n', namespace, `--image=${of}/x`, '--dry-run=server'],
     ];
@@ -212,33 +147,14 @@ describe('the operator with rejected writes', () => {
       const answer = { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response };
       return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(answer) };
     };
-    await cluster.sandbox.parts.kubectl.apply([
-      {
-        apiVersion: 'admissionregistration.k8s.io/v1',
-        kind: 'ValidatingWebhookConfiguration',
-        metadata: { name: 'two-pods' },
-        webhooks: [
-          {
-            name: 'two-pods.example.com',
-            admissionReviewVersions: ['v1'],
-            sideEffects: 'None',
-            clientConfig: {
-              url: `${webhook.url}/review`,
-              caBundle: Buffer.from(webhook.ca).toString('base64'),
-            },
-            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
-            rules: [
-              {
-                apiGroups: ['apps'],
-                apiVersions: ['v1'],
-                operations: ['CREATE'],
-                resources: ['deployments'],
-              },
-            ],
-          },
-        ],
+    await registerWebhook(cluster.sandbox.parts, {
+      ...{ name: 'two-pods.example.com', namespace },
+      rule: { apiGroups: ['apps'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['deployments'] },
+      clientConfig: {
+        url: `${webhook.url}/review`,
+        caBundle: Buffer.from(webhook.ca).toString('base64'),
       },
-    ]);
+    });
     const deploy = ['create', 'deployment', 'probe', '-n', namespace, '--image=x', '--dry-run=server'];
     const denied = () =>
       cluster.sandbox.parts.kubectl.run(deploy).then(
@@ -252,61 +168,14 @@ describe('the operator with rejected writes', () => {
     await cluster.ready(watch);
   });
 
-  /** Creates a webhook without an endpoint that blocks all writes of a kind. Returns its deletion. */
-  async function blockWrites(
-    namespace: string,
-    apiGroup: string,
-    resource: string,
-  ): Promise<() => Promise<void>> {
-    const name = `away-${resource}.example.com`;
-    const rule = { apiGroups: [apiGroup], apiVersions: ['v1'], operations: ['*'], resources: [resource] };
-    const { kubectl } = cluster.sandbox.parts;
-    await kubectl.apply([
-      {
-        apiVersion: 'admissionregistration.k8s.io/v1',
-        kind: 'ValidatingWebhookConfiguration',
-        metadata: { name },
-        webhooks: [
-          {
-            name,
-            admissionReviewVersions: ['v1'],
-            sideEffects: 'None',
-            failurePolicy: 'Fail',
-            clientConfig: { url: 'https://127.0.0.1:9/review' },
-            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
-            rules: [rule],
-          },
-        ],
-      },
-    ]);
-    const probe = {
-      networkpolicies: {
-        apiVersion: 'networking.k8s.io/v1',
-        kind: 'NetworkPolicy',
-        spec: { podSelector: {} },
-      },
-      deployments: {
-        apiVersion: 'apps/v1',
-        kind: 'Deployment',
-        spec: {
-          selector: { matchLabels: { a: 'b' } },
-          template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'a', image: 'a' }] } },
-        },
-      },
-    }[resource];
-    const object = JSON.stringify({ ...probe, metadata: { name: 'probe', namespace } });
-    await eventually('the webhook is called', () =>
-      kubectl.apply(object, '--dry-run=server').then(
-        () => false,
-        () => true,
-      ),
-    );
-    return async () => void (await kubectl.run(['delete', 'validatingwebhookconfiguration', name]));
-  }
-
   it('reports an unreachable webhook, and continues a delivery that does not depend on it', async () => {
     const namespace = await cluster.namespace('away-beside');
-    const unblockWrites = await blockWrites(namespace, 'networking.k8s.io', 'networkpolicies');
+    const unblockWrites = await blockWrites(
+      cluster.sandbox.parts,
+      namespace,
+      'networking.k8s.io',
+      'networkpolicies',
+    );
     const steps = [{ weight: 10, hold: '1s' }];
     const watch = await cluster.create(namespace, { strategy: { type: 'Canary', canary: { steps } } });
     const awaitStable = (image: string) =>
@@ -337,7 +206,7 @@ describe('the operator with rejected writes', () => {
 
   it('reports an unreachable webhook, records the started delivery, and continues after the webhook is deleted', async () => {
     const namespace = await cluster.namespace('away-amid');
-    const unblockWrites = await blockWrites(namespace, 'apps', 'deployments');
+    const unblockWrites = await blockWrites(cluster.sandbox.parts, namespace, 'apps', 'deployments');
     const watch = await cluster.create(namespace);
     await watch.until(
       'the unreachable webhook is reported',
@@ -354,36 +223,20 @@ describe('the operator with rejected writes', () => {
     const namespace = await cluster.namespace('refused-status');
     const watch = await cluster.create(namespace);
     await cluster.ready(watch);
-    const group = 'admissionregistration.k8s.io/v1';
-    const name = 'small-status';
-    await cluster.sandbox.parts.kubectl.apply([
-      {
-        apiVersion: group,
-        kind: 'ValidatingAdmissionPolicy',
-        metadata: { name },
-        spec: {
-          matchConstraints: {
-            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
-            resourceRules: [
-              {
-                apiGroups: ['pcf.dev'],
-                apiVersions: ['*'],
-                operations: ['UPDATE'],
-                resources: ['pcfapis/status'],
-              },
-            ],
-          },
-          validations: [{ expression: '!has(object.status.updateRevision)', message: 'status is too large' }],
+    const { kubectl } = cluster.sandbox.parts;
+    const allow = await denyWrites(cluster.sandbox.parts, {
+      ...{ name: 'small-status', namespace },
+      rule: {
+        ...{
+          apiGroups: ['pcf.dev'],
+          apiVersions: ['*'],
+          operations: ['UPDATE'],
+          resources: ['pcfapis/status'],
         },
       },
-      {
-        apiVersion: group,
-        kind: 'ValidatingAdmissionPolicyBinding',
-        metadata: { name },
-        spec: { policyName: name, validationActions: ['Deny'] },
-      },
-    ]);
-    const { kubectl } = cluster.sandbox.parts;
+      expression: '!has(object.status.updateRevision)',
+      message: 'status is too large',
+    });
     const status = JSON.stringify({ status: { updateRevision: 'api-x' } });
     const probe = ['patch', 'pcfapi', 'api', '-n', namespace, '--subresource=status', '--type=merge'];
     await eventually('the policy is in effect', () =>
@@ -404,7 +257,7 @@ describe('the operator with rejected writes', () => {
       assert.match(message ?? '', /the API server rejects the status: .*status is too large/);
       assert.equal(observedGeneration, metadata.generation);
     }
-    await kubectl.run(['delete', 'validatingadmissionpolicybinding', name]);
+    await allow();
     await cluster.patch(namespace, { replicas: 2 }); // triggers a retry before the backoff expires
     await cluster.ready(watch);
     assert.equal(watch.now()?.status?.stableImage, 'registry.example.com/pcf-api:1.1.0');
@@ -414,36 +267,16 @@ describe('the operator with rejected writes', () => {
     const namespace = await cluster.namespace('held');
     const watch = await cluster.create(namespace);
     await cluster.ready(watch);
-    const group = 'admissionregistration.k8s.io/v1';
-    const name = 'keep-routes';
-    await cluster.sandbox.parts.kubectl.apply([
-      {
-        apiVersion: group,
-        kind: 'ValidatingAdmissionPolicy',
-        metadata: { name },
-        spec: {
-          matchConstraints: {
-            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
-            resourceRules: [
-              {
-                apiGroups: ['networking.istio.io'],
-                apiVersions: ['*'],
-                operations: ['DELETE'],
-                resources: ['virtualservices'],
-              },
-            ],
-          },
-          validations: [{ expression: 'false', message: 'routes are frozen' }],
-        },
-      },
-      {
-        apiVersion: group,
-        kind: 'ValidatingAdmissionPolicyBinding',
-        metadata: { name },
-        spec: { policyName: name, validationActions: ['Deny'] },
-      },
-    ]);
     const { kubectl } = cluster.sandbox.parts;
+    const allow = await denyWrites(cluster.sandbox.parts, {
+      ...{ name: 'keep-routes', namespace },
+      rule: {
+        ...{ apiGroups: ['networking.istio.io'], apiVersions: ['*'] },
+        ...{ operations: ['DELETE'], resources: ['virtualservices'] },
+      },
+      expression: 'false',
+      message: 'routes are frozen',
+    });
     await eventually('the policy is in effect', () =>
       kubectl.run(['delete', 'virtualservice', 'api', '-n', namespace, '--dry-run=server']).then(
         () => false,
@@ -460,7 +293,7 @@ describe('the operator with rejected writes', () => {
       condition(watch, 'Ready')?.message ?? '',
       /^being deleted since \S+; blocked: .*routes are frozen/,
     );
-    await kubectl.run(['delete', 'validatingadmissionpolicybinding', name]);
+    await allow();
     await watch.until('the PcfApi is deleted', (api?: PcfApiView) => api === undefined, 35_000);
   });
 

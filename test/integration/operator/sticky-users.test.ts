@@ -6,6 +6,7 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { type Browser, Browsers } from '../../../sandbox/story/browsers.js';
 import { image, TestApi } from '../../support/cluster/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { propertyRuns } from '../../support/runner/property-runs.js';
 
 /** Users with a second request at the same weight. */
 const RETURNING = 1_000;
@@ -22,7 +23,7 @@ describe('sticky users through the gateway', () => {
   });
 
   for (const [provider, gateways, count] of [
-    ['Istio', ['istio-system/public'], 10_000],
+    ['Istio', ['istio-system/public'], propertyRuns(10_000)],
     ['GatewayAPI', ['gateways/public'], 2_000],
   ] as const) {
     it(`${provider}: with ${count} browsers, weights 10, 50, 25 and an abort give the exact shares, and move users in one direction`, async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import { PodKind } from '../../../sandbox/node/pod-worker.js';
@@ -7,6 +7,7 @@ import type { Container, ContainerState, Pod } from '../../../sandbox/node/types
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { START_TIMEOUT_MS, sharedSandbox } from '../../support/cluster/sandbox.js';
+import { createChameleonImage } from './chameleon-image.js';
 
 const NAMESPACE = 'process-node';
 const JobKind: ResourceType = {
@@ -29,33 +30,6 @@ interface Status {
   }[];
 }
 
-/** The first argument selects the action. By default, the program serves on PORT. */
-const PROGRAM = `
-const { writeFileSync, readFileSync, existsSync } = require('node:fs');
-const [what, arg] = process.argv.slice(2);
-const say = (text) => writeFileSync(process.env.LAST_WORDS ?? '/dev/null', text);
-if (what === 'report') {
-  say(JSON.stringify({ env: process.env, file: readFileSync(process.env.FILE, 'utf8'), args: process.argv.slice(2) }));
-} else if (what === 'exit') {
-  console.log('last line of the log');
-  process.exitCode = Number(arg);
-} else if (what === 'count') {
-  let line = 0;
-  const until = setInterval(() => {
-    console.log('line ' + ++line);
-    if (existsSync(arg)) clearInterval(until);
-  }, 50);
-} else if (what === 'touch') {
-  writeFileSync(arg, '');
-} else {
-  // Each probe fails while its file exists. SIGTERM takes half a second, or is ignored.
-  require('node:http').createServer((request, response) => {
-    response.writeHead(existsSync(process.env.FILES + request.url) ? 500 : 200).end();
-  }).listen(process.env.PORT, '127.0.0.1');
-  process.on('SIGTERM', () => { if (what !== 'stubborn') setTimeout(() => process.exit(), 500); });
-}
-`;
-
 describe('process node on a real control plane', () => {
   let sandbox: Sandbox;
   let imageFolder: string;
@@ -63,13 +37,7 @@ describe('process node on a real control plane', () => {
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
     sandbox = await sharedSandbox();
-    // The image folder persists between runs.
-    rmSync(join(sandbox.node.imagesDir, 'chameleon'), { recursive: true, force: true });
-    imageFolder = join(sandbox.node.imagesDir, 'chameleon', '1');
-    mkdirSync(imageFolder, { recursive: true });
-    writeFileSync(join(imageFolder, 'main.cjs'), PROGRAM);
-    const image = { entrypoint: ['node', './main.cjs'], portEnv: { 8080: 'PORT' } };
-    writeFileSync(join(imageFolder, 'image.json'), JSON.stringify(image));
+    imageFolder = createChameleonImage(sandbox.node.imagesDir);
     await sandbox.parts.kubectl.apply([
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
       {

@@ -85,14 +85,14 @@ function buildTestImages(imagesDir: string): void {
     name: 'pcf-api',
     tag: 'erroneous',
     extraMigrations,
-    entrypoint: 'dist/sandbox/story/faulty.js',
+    entrypoint: 'dist/bundle/changed/faulty.js',
     changesModules: true,
     env: { STORY_FAULT: 'errors' },
   });
   buildImage(imagesDir, {
     name: 'pcf-api',
     tag: 'jobs-of-version-2',
-    entrypoint: 'dist/test/support/programs/jobs-of-version-2.js',
+    entrypoint: 'dist/bundle/changed/jobs-of-version-2.js',
     changesModules: true,
   });
   const failing = ['dist/test/support/fixtures/failing-migration.js'];

@@ -1,60 +1,14 @@
 import assert from 'node:assert/strict';
-import type { Interval, Sample, Windows } from '../../../operator/analysis/analysis-model.js';
-import { boundText, evaluate } from '../../../operator/analysis/bounds.js';
-import { judge } from '../../../operator/analysis/judge.js';
-import { fresh, record } from '../../../operator/analysis/measurement-record.js';
-import { COUNTED_LABEL, countsQuery } from '../../../operator/analysis/sequential/counts-query.js';
+import { countsQuery } from '../../../operator/analysis/sequential/counts-query.js';
 import { hypotheses } from '../../../operator/analysis/sequential/hypotheses.js';
-import { withHistory } from '../../../operator/analysis/sequential/interval-history.js';
 import { revisionCounts } from '../../../operator/analysis/sequential/revision-counts.js';
-import { boundaries } from '../../../operator/analysis/sequential/slow-requests.js';
-import { MAX_INTERVALS, type SequentialStatus } from '../../../operator/api/v1alpha1/status/analysis.js';
 import { deliver } from '../../bench/verdicts/delivery.js';
 import { rulesOf } from '../../bench/verdicts/rules.js';
 import { Traffic } from '../../bench/verdicts/traffic.js';
-import { iso, next, plannedMetric, START, subject } from './metrics-under-test.js';
+import { iso, START, subject } from './metrics-under-test.js';
+import { outcomeOf, STABLE, sequentialMetric, series, windows } from './sequential-counts.js';
 
-const MINUTE = 60_000;
 const labels = { namespaceLabel: 'namespace', revisionLabel: 'pcf_dev_revision' };
-
-function sequentialMetric(given: Record<string, unknown> = {}) {
-  const metric = { query: undefined, max: undefined, successRate: {}, sequential: {}, ...given };
-  return plannedMetric(metric, [{}, {}, {}], 0);
-}
-
-/** Series of the query, such as `{ 'requests Search': 100 }`. */
-function series(counts: Record<string, number>): Sample[] {
-  return Object.entries(counts).map(([key, value]) => {
-    const [counted = '', operation, le] = key.split(' ');
-    return {
-      labels: { [COUNTED_LABEL]: counted, ...(operation ? { operation } : {}), ...(le ? { le } : {}) },
-      value,
-    };
-  });
-}
-
-const STABLE = { requests: 20_000, errors: 20, total_requests: 100_000, total_errors: 100 };
-
-/** Pods that are scraped at the same time: both windows are equal. */
-function windows(counts: Record<string, number>): Windows {
-  return { narrow: series(counts), wide: series(counts), wideSeconds: 600 };
-}
-
-function outcomeOf(
-  canary: Record<string, number> | Windows,
-  stable: Record<string, number> | Windows = STABLE,
-  given: Record<string, unknown> = {},
-  note?: string,
-) {
-  const { spec } = sequentialMetric(given);
-  const of = (it: Record<string, number> | Windows) =>
-    'wideSeconds' in it && Array.isArray(it.wide) ? (it as Windows) : windows(it as Record<string, number>);
-  const reading = { type: 'Counts' as const, since: START, at: START + 10 * MINUTE };
-  return evaluate(spec, {
-    ...{ ...reading, canary: of(canary), stable: of(stable) },
-    ...(note ? { note } : {}),
-  });
-}
 
 describe('sequential test of the success rate', () => {
   it('fails as soon as the regression is significant, and reports its interval', () => {
@@ -182,156 +136,6 @@ describe('sequential test of the success rate', () => {
   });
 });
 
-describe('sequential test of the latency', () => {
-  const given = { successRate: undefined, latency: {} };
-  /** Shares of requests above 0.1 and above 0.25 seconds. */
-  const histogram = (prefix: string, total: number, [slow, slower]: [number, number]) => ({
-    [`${prefix}requests`]: total,
-    ...Object.fromEntries(
-      [
-        [0.05, 0.4],
-        [0.1, slow],
-        [0.25, slower],
-        [1, 0],
-      ].map(([le, share]) => [`${prefix}buckets  ${le}`, Math.round(total * (1 - share!))]),
-    ),
-    [`${prefix}buckets  +Inf`]: total,
-  });
-  const stable = {
-    ...histogram('', 40_000, [0.04, 0.004]),
-    ...histogram('total_', 400_000, [0.04, 0.004]),
-  };
-
-  it('fails when more requests are above the boundaries around the percentile of stable', () => {
-    const worse = outcomeOf(histogram('', 3_000, [0.07, 0.012]), stable, given);
-    assert.equal(worse.outcome, 'Failure');
-    assert.ok([0.1, 0.25].includes(worse.sequential!.boundary!));
-    assert.match(worse.detail!, /above 0\.\d+ s, stable has 0\.0/);
-    const slight = outcomeOf(histogram('', 3_000, [0.041, 0.0041]), stable, given);
-    assert.equal(slight.outcome, 'Inconclusive');
-    assert.equal(outcomeOf(histogram('', 60_000, [0.04, 0.004]), stable, given).outcome, 'Success');
-  });
-
-  it('is inconclusive without a histogram of the stable revision', () => {
-    const { requests, total_requests } = stable as Record<string, number>;
-    const none = outcomeOf(
-      histogram('', 3_000, [1, 1]),
-      { requests: requests!, total_requests: total_requests! },
-      given,
-    );
-    assert.equal(none.outcome, 'Inconclusive');
-  });
-
-  it('chooses the boundaries around the percentile, and the effect of a uniform slowdown at them', () => {
-    const counts = revisionCounts(series(stable)).get('')!;
-    const [nearest, other] = boundaries(counts, 99, 0.2);
-    assert.deepEqual([nearest?.seconds, other?.seconds], [0.25, 0.1]);
-    assert.ok(nearest!.effect > 0.001 && nearest!.effect < 0.01, `${nearest!.effect}`);
-    assert.ok(other!.effect > nearest!.effect);
-    assert.ok(boundaries(counts, 99, 0.5)[0]!.effect > nearest!.effect);
-    assert.deepEqual(
-      boundaries(counts, 10, 0.2).map(({ seconds }) => seconds),
-      [0.05],
-    );
-    assert.deepEqual(
-      boundaries(counts, 99.99, 0.2)
-        .map(({ seconds }) => seconds)
-        .toSorted(),
-      [0.25, 1],
-    );
-  });
-
-  it('passes a revision whose requests are all faster than the first boundary', () => {
-    const fast = (prefix: string, total: number) => ({
-      [`${prefix}requests`]: total,
-      ...Object.fromEntries(['0.005', '0.01', '+Inf'].map((le) => [`${prefix}buckets  ${le}`, total])),
-    });
-    const both = { ...fast('', 90_000), ...fast('total_', 90_000) };
-    assert.equal(outcomeOf(fast('', 8_000), both, given).outcome, 'Success');
-    assert.equal(outcomeOf({ ...fast('', 500), 'buckets  0.005': 450 }, both, given).outcome, 'Failure');
-  });
-
-  it('uses the last boundary when the percentile is above it', () => {
-    const slow = {
-      total_requests: 100,
-      'total_buckets  1': 50,
-      'total_buckets  2.5': 60,
-      'total_buckets  +Inf': 100,
-    };
-    const counts = revisionCounts(series(slow)).get('')!;
-    assert.deepEqual(
-      boundaries(counts, 99, 0.2).map(({ seconds }) => seconds),
-      [2.5],
-    );
-  });
-});
-
-describe('judge of a sequential metric', () => {
-  const metric = sequentialMetric();
-  const interval: Interval = {
-    ...{ since: iso(START), estimate: 0, lower: -0.1, upper: 0.1, minEffect: 0.01 },
-    ...{ requests: 10, stableRequests: 90, evidence: 0, earlierEvidence: 0 },
-  };
-  const judged = (outcome: 'Success' | 'Failure' | 'Inconclusive', at: number, stepSince = START) => {
-    const results = record(
-      [{ ...fresh('errors', START), atStep: 0 }],
-      next(fresh('errors', START), outcome, at, { detail: 'details', sequential: interval }),
-    );
-    const [counts] = results;
-    const withStep = { ...counts!, atStep: outcome === 'Success' ? 1 : 0 };
-    return judge([metric], [withStep], at, iso(stepSince));
-  };
-
-  it('has defaults of its own: an early first measurement, short intervals, one decision', () => {
-    assert.deepEqual(
-      [metric.initialDelayMs, metric.intervalMs, metric.count, metric.failureLimit],
-      [0, 10_000, 1, 0],
-    );
-    const slow = sequentialMetric({ successRate: undefined, latency: {} });
-    assert.equal(slow.initialDelayMs, MINUTE);
-    assert.equal(sequentialMetric({ interval: '5s', initialDelay: '2m' }).initialDelayMs, 2 * MINUTE);
-    assert.equal(boundText(metric.spec), 'success rate less than 0.01 below stable, alpha 0.01');
-    assert.equal(boundText(slow.spec), 'less than 20 % slower than stable, alpha 0.01');
-  });
-
-  it('passes or fails with one decision, and waits until then', () => {
-    assert.equal(judged('Success', START + MINUTE).verdict, 'Passed');
-    assert.equal(judged('Failure', START + MINUTE).verdict, 'Failed');
-    const { verdict, message } = judged('Inconclusive', START + MINUTE);
-    assert.deepEqual([verdict, message], ['Running', 'errors: details']);
-  });
-
-  /** The verdict on an undecided test with its first interval at `first`, at another time. */
-  const judgedAt = (now: number, first: number | undefined, of = metric, stepSince = START) => {
-    const counts = fresh('errors', START);
-    const sequential = first === undefined ? {} : { sequential: interval };
-    const [recorded] = record([counts], next(counts, 'Inconclusive', first ?? now, { ...sequential }));
-    return judge([of], [{ ...recorded!, detail: 'details' }], now, iso(stepSince));
-  };
-
-  it('is inconclusive after the time budget, without an abort', () => {
-    assert.equal(judgedAt(START + 60 * MINUTE, START + MINUTE).verdict, 'Running');
-    const { verdict, message } = judgedAt(START + 61 * MINUTE, START + MINUTE);
-    assert.equal(verdict, 'Inconclusive');
-    assert.match(
-      message,
-      /not decided since 2026-.*, within its time budget of 1h; last result: details; kubectl pcf/,
-    );
-    assert.equal(judged('Success', START + 61 * MINUTE).verdict, 'Passed');
-    const restarted = judgedAt(START + 61 * MINUTE, START + MINUTE, metric, START + 2 * MINUTE);
-    assert.equal(restarted.verdict, 'Running');
-  });
-
-  it('with a time budget of a minute, is not over it before the pods have been scraped', () => {
-    const short = sequentialMetric({ sequential: { timeBudget: '1m' } });
-    const scrapedAt = START + 1.5 * MINUTE;
-    assert.equal(judgedAt(scrapedAt, undefined, short).verdict, 'Running');
-    assert.equal(judgedAt(scrapedAt, scrapedAt, short).verdict, 'Running');
-    assert.equal(judgedAt(scrapedAt + MINUTE, scrapedAt, short).verdict, 'Inconclusive');
-    assert.equal(judgedAt(START + 6 * MINUTE, undefined, short).verdict, 'Inconclusive');
-  });
-});
-
 describe('sequential tests of simulated deliveries', () => {
   it('abort no equal revision because of an incident, although its pods are scraped at different times', () => {
     const incident = { name: 'incident', moreErrors: 0, slower: 1, incident: 0.05 };
@@ -343,41 +147,6 @@ describe('sequential tests of simulated deliveries', () => {
       }),
     );
     assert.ok(!outcomes.includes('aborted'), `${outcomes}`);
-  });
-});
-
-describe('history of an interval', () => {
-  const interval: Interval = {
-    ...{
-      since: iso(START),
-      estimate: 0,
-      lower: -1,
-      upper: 1,
-      minEffect: 0.01,
-      requests: 1,
-      stableRequests: 1,
-      evidence: 0,
-      earlierEvidence: 0,
-    },
-  };
-
-  it('is bounded, keeps its first point, and ends with the last interval', () => {
-    let status: SequentialStatus | undefined;
-    for (let i = 0; i < 1_000; i++) {
-      status = withHistory({ ...interval, upper: 1 / (i + 1) }, status, iso(START + i * 1_000));
-      assert.ok(status.history.length <= MAX_INTERVALS);
-    }
-    assert.deepEqual([status!.history[0]!.at, status!.history.at(-1)!.upper], [iso(START), 0.001]);
-  });
-
-  it('restarts with the step, and with another operation', () => {
-    const first = withHistory(interval, undefined, iso(START));
-    assert.equal(withHistory(interval, first, iso(START + 1)).history.length, 2);
-    assert.equal(
-      withHistory({ ...interval, since: iso(START + 9) }, first, iso(START + 9)).history.length,
-      1,
-    );
-    assert.equal(withHistory({ ...interval, operation: 'A' }, first, iso(START + 9)).history.length, 1);
   });
 });
 

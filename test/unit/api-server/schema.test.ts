@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { ESLint } from 'eslint';
-import { BreakingChangeType, buildSchema, findBreakingChanges } from 'graphql';
+import { BreakingChangeType, buildSchema, findBreakingChanges, validateSchema } from 'graphql';
 
 const SCHEMA = 'api-server/schema.graphql';
 
@@ -10,6 +10,10 @@ const current = () => readFileSync(SCHEMA, 'utf8');
 const breakingChanges = (text: string) => findBreakingChanges(released(), buildSchema(text));
 
 describe('api-server schema', () => {
+  it('is a valid GraphQL schema', () => {
+    assert.deepEqual(validateSchema(buildSchema(current())), []);
+  });
+
   it('has no breaking change since the last release', () => {
     assert.deepEqual(
       breakingChanges(current()).map(({ description }) => description),

@@ -5,40 +5,16 @@ import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import type {
   AnalysisView,
-  JobState,
   MigrationStage,
-  MigrationState,
   Observation,
-  RevisionView,
   RouteView,
 } from '../../../operator/delivery/observation.js';
 import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
 import { latestContract } from '../../../operator/delivery/recorded-position.js';
 import { deliveryId, fullId, stepId } from '../../../operator/delivery/request-ids.js';
 import { deliverySettings } from '../../support/cluster/delivery-settings.js';
-
-const STAGES = ['expand', 'backfill', 'contract', 'restore', 'purge'] as const;
-type ModelStage = (typeof STAGES)[number];
-
-export interface ModelRevision {
-  replicas: number;
-  ready: number;
-  /** Terminating pods and workers, which may still use the schema. */
-  leaving: number;
-  workers: { replicas: number; ready: number };
-  jobs: Record<ModelStage, JobState>;
-  /** Creation of its contract and restore Jobs, by the clock of the API server. */
-  createdAt: { contract?: string; restore?: string };
-  /** End of the window of its contract. */
-  hiddenUntil?: string;
-  crashesSince?: string;
-  /** Part of the position that its ControllerRevision records. */
-  record?: RevisionView['record'];
-}
-
-/** Code versions, oldest first. Each contains its own contract migrations and those of earlier versions. */
-const CONTRACTS: Record<string, string[]> = { a: [], b: ['B'], c: ['B', 'C'], d: ['B', 'C'] };
-const NUMBERS: Record<string, number> = { a: 1, b: 2, c: 3, d: 4 };
+import { type Lagging, LaggingCaches } from './lagging-caches.js';
+import { CONTRACTS, type ModelRevision, newRevision, revisionViewOf, STAGES } from './model-revision.js';
 
 /**
  * A fault during the writes of a reconcile, which are sent in waves. The operator is killed, or an
@@ -52,9 +28,6 @@ export interface Fault {
 
 /** All objects are written, but not the status that explains them. */
 export const KILLED_BEFORE_STATUS: Fault = { how: 'killed', wave: 4, which: 0 };
-
-/** Objects that a cache can return in an old version. The operator waits until the caches contain its own writes. */
-export type Lagging = 'pods' | 'jobs' | 'route' | 'spec';
 
 export class ModelCluster {
   target = 'a';
@@ -81,12 +54,7 @@ export class ModelCluster {
   /** Those of them that a restore removes from it. */
   readonly hidden = new Set<string>();
   readonly settings: DeliverySpec;
-  private readonly late = {
-    pods: new Map<string, Pick<ModelRevision, 'ready' | 'leaving'>>(),
-    jobs: new Map<string, Jobs>(),
-    route: undefined as { route: RouteView | undefined } | undefined,
-    spec: undefined as { target: string; settings: DeliverySpec } | undefined,
-  };
+  private readonly late = new LaggingCaches();
 
   /** `windowMs`: the window after contract; 0: contract drops immediately. */
   constructor(
@@ -100,8 +68,9 @@ export class ModelCluster {
   observe(): Observation {
     this.finishWindows();
     const { position, startable, isUnsupported, verdict, late } = this;
+    const restoredAt = this.lastContract()?.restoredAt;
     const revisions = [...this.revisions].map(([name, state]) =>
-      this.viewOf(name, { ...state, ...late.pods.get(name), jobs: late.jobs.get(name) ?? state.jobs }),
+      revisionViewOf(name, late.shown(name, state), this.schema, restoredAt),
     );
     const { target } = this.shown();
     const { route } = late.route ?? this;
@@ -122,22 +91,11 @@ export class ModelCluster {
 
   /** Freezes a cache at the current state, until catchUp(). */
   lag(what: Lagging): void {
-    const { late, revisions, route, target, settings } = this;
-    if (what === 'route') late.route = { route };
-    if (what === 'spec')
-      late.spec = { target, settings: { ...settings, requests: { ...settings.requests } } };
-    for (const [name, { ready, leaving, jobs }] of revisions) {
-      if (what === 'pods') late.pods.set(name, { ready, leaving });
-      if (what === 'jobs') late.jobs.set(name, { ...jobs });
-    }
+    this.late.freeze(what, this);
   }
 
   catchUp(): void {
-    const { late } = this;
-    late.pods.clear();
-    late.jobs.clear();
-    late.route = undefined;
-    late.spec = undefined;
+    this.late.catchUp();
   }
 
   /** Advances the clock. All caches catch up. */
@@ -155,40 +113,6 @@ export class ModelCluster {
   private setRoute(route: RouteView | undefined): void {
     this.route = route;
     this.routedAt = this.now;
-  }
-
-  private viewOf(
-    name: string,
-    { replicas, ready, leaving, workers, jobs, createdAt, crashesSince, record, hiddenUntil }: ModelRevision,
-  ): RevisionView {
-    const hidden = (CONTRACTS[name] ?? []).map((migration) => ({ migration, until: hiddenUntil ?? '' }));
-    const isEarlier = (time = '') => time !== '' && time <= (this.lastContract()?.restoredAt ?? '');
-    const restore = isEarlier(createdAt.restore) ? 'Absent' : jobs.restore;
-    const contract = isEarlier(createdAt.contract) ? 'Absent' : jobs.contract;
-    const isReported = hiddenUntil && contract === 'Succeeded';
-    const window = {
-      ...{ attempt: 1, restore, purge: jobs.purge, hidden: isReported ? hidden : [] },
-      ...(restore === 'Succeeded' ? { jobCreatedAt: createdAt.restore } : {}),
-    };
-    const known = CONTRACTS[name] ?? [];
-    const failed = jobs.expand === 'Failed' || jobs.backfill === 'Failed';
-    return {
-      ...{ name, replicas, ready, number: NUMBERS[name], image: `image-${name}`, workers },
-      pods: ready + leaving + workers.ready,
-      record,
-      migration: migrationOf(jobs),
-      nextStage: jobs.expand === 'Absent' ? 'expand' : isNext(jobs) ? 'backfill' : undefined,
-      contracts: jobs.expand === 'Succeeded' ? known.filter((it) => !this.schema.has(it)) : undefined,
-      ahead: [...this.schema].filter((it) => !known.includes(it)),
-      contract: {
-        state: restore === 'Succeeded' ? 'Absent' : contract,
-        ...{ hook: 'Disabled', attempt: 1, window },
-      },
-      ...(failed ? { failure: { reason: 'MigrationFailed', message: 'it failed' } } : {}),
-      ...(crashesSince && ready === 0
-        ? { failure: { reason: 'CrashLoop', message: 'it crashes', since: crashesSince } }
-        : {}),
-    };
   }
 
   /** Sets a request annotation for the delivery in progress, or for the failed one. */
@@ -296,13 +220,9 @@ export class ModelCluster {
   }
 
   revision(name: string): ModelRevision {
-    const existing = this.revisions.get(name);
-    if (existing) return existing;
-    const jobs = Object.fromEntries(STAGES.map((stage) => [stage, 'Absent'])) as ModelRevision['jobs'];
-    const workers = { replicas: 0, ready: 0 };
-    const created: ModelRevision = { replicas: 0, ready: 0, leaving: 0, workers, jobs, createdAt: {} };
-    this.revisions.set(name, created);
-    return created;
+    const revision = this.revisions.get(name) ?? newRevision();
+    this.revisions.set(name, revision);
+    return revision;
   }
 
   /** Completes every Job and makes every pod ready. */
@@ -405,17 +325,4 @@ export class ModelCluster {
     state.leaving += Math.max(0, ready - replicas);
     state.workers = { replicas, ready: Math.min(ready, replicas) };
   }
-}
-
-type Jobs = ModelRevision['jobs'];
-
-/** Migration state, derived from the Jobs as the operator does. */
-function migrationOf({ expand, backfill }: Jobs): MigrationState {
-  if (expand === 'Failed' || backfill === 'Failed') return 'Failed';
-  if (expand === 'Running' || backfill === 'Running') return 'Running';
-  return expand === 'Succeeded' && backfill === 'Succeeded' ? 'Succeeded' : 'Pending';
-}
-
-function isNext({ expand, backfill }: Jobs): boolean {
-  return expand === 'Succeeded' && backfill === 'Absent';
 }

@@ -145,7 +145,7 @@ const metric = z
     }),
     sequential: sequential.optional().meta({
       description:
-        'Sequential test against the stable revision, instead of bounds: it counts the requests of both revisions since the weight of the step took effect, aborts as soon as the regression is significant, and passes the step when the regression is less than `minEffect`. It is evaluated every 10 s, for successRate without an initial delay, unless the metric sets `interval` and `initialDelay`. `window` and `minRequests` do not apply.',
+        'Sequential test against the stable revision, instead of bounds: it counts the requests of both revisions since the weight of the step took effect, aborts as soon as the regression is significant, and passes the step when the regression is less than `minEffect`. It is evaluated every 5 s, for successRate without an initial delay, unless the metric sets `interval` and `initialDelay`. `window` and `minRequests` do not apply.',
     }),
   })
   .meta(

@@ -214,11 +214,9 @@ export const monitoring = z.strictObject({
   labels: labels
     .optional()
     .meta({ description: 'Labels of the ServiceMonitor that a Prometheus selects by.' }),
-  interval: duration
-    .default('15s')
-    .meta({
-      description: 'Scrape interval. A sequential test of the analysis decides sooner with a shorter one.',
-    }),
+  interval: duration.default('10s').meta({
+    description: 'Scrape interval. A sequential test of the analysis decides sooner with a shorter one.',
+  }),
   tracing: z
     .strictObject({
       endpoint: url.meta({
