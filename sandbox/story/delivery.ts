@@ -18,6 +18,11 @@ const ERRONEOUS = '1.3.0';
 const SLOW = '1.4.0';
 const FAILING_JOBS = '1.5.0';
 const ROLLOUT = 'docs/examples/argo-rollout.yaml';
+/** What the scenario uses of the converted Rollout. */
+interface ImportedSpec {
+  strategy: { canary: { steps: object[] } };
+}
+
 /** A change of these settings is delivered, like a newer image. */
 const AUTOSCALING = { onChange: 'Rollout', minReplicas: 3, maxReplicas: 6, cpu: 70 };
 
@@ -194,9 +199,9 @@ export class DeliveryStory extends SchemaChapter {
     this.line('canaryWeight removed -> the step continues at 20 %');
   }
 
-  private async importRollout(): Promise<{ strategy: { canary: { steps: object[] } } }> {
+  private async importRollout(): Promise<ImportedSpec> {
     const manifest = await this.pcf('import', 'rollout', '-f', ROLLOUT, '-o', 'json');
-    return (JSON.parse(manifest) as { spec: { strategy: { canary: { steps: object[] } } } }).spec;
+    return (JSON.parse(manifest) as { spec: ImportedSpec }).spec;
   }
 
   private async abort(): Promise<void> {

@@ -235,7 +235,7 @@ describe('PrometheusProvider with a real Prometheus', () => {
 
     it('is inconclusive when it returns NaN or no series', async () => {
       assert.match((await under.measure({ query: 'vector(0) / 0', max: 5 }, 'any')).detail!, /is NaN/);
-      assert.deepEqual(await under.measure({ query: 'nobody_counts_this', max: 5 }, 'any'), {
+      assert.deepEqual(await under.measure({ query: 'missing_series', max: 5 }, 'any'), {
         outcome: 'Inconclusive',
         detail: 'no data',
       });
@@ -255,7 +255,7 @@ describe('PrometheusProvider with a real Prometheus', () => {
         /returns a matrix; it must return an instant/,
       );
       await assert.rejects(
-        under.measure({ query: 'nobody{a="{{pod}}"}', max: 5 }, 'any'),
+        under.measure({ query: 'missing{a="{{pod}}"}', max: 5 }, 'any'),
         /the query contains the unknown placeholder \{\{pod\}\}; known are \{\{namespace\}\}/,
       );
     });
