@@ -17,6 +17,16 @@ import { migratedDatabase } from './migrated-database.js';
 
 const FAST = { PCF_API__DATABASE__RETRY_INITIAL: '100ms', PCF_API__DATABASE__RETRY_MAX: '500ms' };
 
+/** Body of /health/ready, once it contains the text. */
+async function readiness(server: ApiProcess, text: string): Promise<string> {
+  let body = '';
+  await eventually(`/health/ready contains ${text}`, async () => {
+    body = await (await server.fetch('/health/ready')).text();
+    return body.includes(text);
+  });
+  return body;
+}
+
 describe('api-server under failure', () => {
   let shared: TestPostgres;
   let url: string;
@@ -68,8 +78,7 @@ describe('api-server under failure', () => {
   it('reports why it is not ready without the address or the credentials of the database', async () => {
     const port = await freePort();
     const server = await start({ PCF_API__DATABASE__URL: `postgresql://me:hush@127.0.0.1:${port}/pcf` });
-    await sleep(300);
-    const body = await (await server.fetch('/health/ready')).text();
+    const body = await readiness(server, '"reason"');
     assert.match(body, /"database":\{"status":"unavailable","since":"[^"]+","reason":"ECONNREFUSED"\}/);
     assert.doesNotMatch(body, new RegExp(`hush|${port}`));
     assert.doesNotMatch(server.output, /hush/);
@@ -86,15 +95,15 @@ describe('api-server under failure', () => {
         const made = await server.graphql('mutation { createService(input: { name: "web" }) { id } }');
         const writers = new Writers(server, made.data.createService.id);
         const load = new Load(server);
-        await load.during(300);
+        await load.responses(200, 50);
         assert.deepEqual([...load.statuses.keys()], [200]);
 
         await own[how]();
-        await load.during(1_000);
+        await load.responses(503, 50);
         await own.start();
         await server.waitForReady();
         load.statuses.clear();
-        await load.during(500);
+        await load.responses(200, 100);
         await load.stop();
         await writers.stop();
 
@@ -114,16 +123,18 @@ describe('api-server under failure', () => {
     const server = await start({ PCF_API__DATABASE__RETRY_INITIAL: '5s' });
     await server.waitForReady();
     const load = new Load(server);
-    await load.during(200);
+    await load.responses(200, 20);
     for (let time = 0; time < 3; time += 1) {
-      const ended = await shared.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE application_name = 'pcf-api monitor' AND datname = current_database()`,
-        url,
-      );
-      assert.equal(ended.length, 1, 'the monitor has one session, a new one each time');
+      await eventually('the one session of the monitor is terminated', async () => {
+        const ended = await shared.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+           WHERE application_name = 'pcf-api monitor' AND datname = current_database()`,
+          url,
+        );
+        return ended.length === 1;
+      });
       assert.equal((await server.fetch('/health/ready')).status, 200);
-      await load.during(500);
+      await load.responses(200, 100);
     }
     await load.stop();
     assert.deepEqual([...load.statuses.keys()], [200]);
@@ -223,8 +234,7 @@ describe('api-server under failure', () => {
       PCF_API__DATABASE__URL: `postgresql://me:pw@127.0.0.1:${port}/pcf`,
       PCF_API__DATABASE__CONNECT_TIMEOUT: '200ms',
     });
-    await sleep(600);
-    assert.match(await (await server.fetch('/health/ready')).text(), /"status":"unavailable"/);
+    await readiness(server, '"status":"unavailable"');
     for (const socket of sockets) socket.destroy();
     hole.close();
   });
@@ -238,8 +248,7 @@ describe('api-server under failure', () => {
     });
     url = await migratedDatabase();
     const server = await start({ PCF_API__DATABASE__PROBE_INTERVAL: '100ms' }, image);
-    await sleep(500);
-    const body = await (await server.fetch('/health/ready')).text();
+    const body = await readiness(server, '"reason"');
     assert.match(body, /"status":"behind".*"reason":"missing migrations: AddTier1795370000003"/);
     assert.equal((await server.graphql(SERVICES)).status, 503);
     assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url }, image)).code, EXIT.ok);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
+import { eventually } from '../../support/cluster/pcf-api.js';
 import type { TestPostgres } from '../../support/servers/postgres.js';
 import { ApiProcess } from './api-process.js';
 
@@ -21,8 +22,11 @@ export class Load {
     this.#clients = Array.from({ length: 4 }, () => this.#run());
   }
 
-  during(ms: number): Promise<void> {
-    return sleep(ms);
+  /** Resolves after `count` further responses with a status. */
+  async responses(status: number, count: number): Promise<void> {
+    const atStart = this.statuses.get(status) ?? 0;
+    const received = () => (this.statuses.get(status) ?? 0) - atStart;
+    await eventually(`${count} responses with ${status}`, () => received() >= count, 60_000, 5);
   }
 
   async stop(): Promise<void> {

@@ -4,7 +4,7 @@ import { DeploymentKind } from '../../../operator/resources/kinds.js';
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import { type AuditEvent, line } from '../../support/cluster/audit-log.js';
-import { AuditedCluster, FAST_LEASE, metric } from '../../support/cluster/audited-cluster.js';
+import { AuditedCluster, metric } from '../../support/cluster/audited-cluster.js';
 import { objectsIn } from '../../support/cluster/helm.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
@@ -137,9 +137,7 @@ describe('the operator with API Priority and Fairness', () => {
       schema(),
       shippedSchema(),
     ]);
-    operator = await cluster.operator('operator', {
-      args: ['--resync', '0', ...FAST_LEASE],
-    });
+    operator = await cluster.operator('operator', { args: ['--resync', '0'] });
   });
   after(() => cluster?.stop());
 

@@ -37,7 +37,7 @@ const CAUSES: Cause[] = [
   },
   {
     reason: 'MigrationFailed',
-    spec: { image: image('bad-migration'), migrations: { deadline: '4s' } },
+    spec: { image: image('bad-migration'), migrations: { deadline: '12s' } },
     pattern: /relation "no_such_table" does not exist/,
   },
   {

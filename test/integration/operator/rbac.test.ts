@@ -4,7 +4,7 @@ import { parseAllDocuments } from 'yaml';
 import { PcfApiKind, SecretKind, ServiceKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import { type AuditEvent, line } from '../../support/cluster/audit-log.js';
-import { AuditedCluster, FAST_LEASE } from '../../support/cluster/audited-cluster.js';
+import { AuditedCluster } from '../../support/cluster/audited-cluster.js';
 import { HELM_TIMEOUT_MS, type TestHelm, testHelm } from '../../support/cluster/helm.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/cluster/sandbox.js';
@@ -111,7 +111,7 @@ describe('RBAC permissions of the operator', () => {
   });
 
   it('are exactly those that the lifecycle of PcfApis with every feature requires', async () => {
-    const first = await cluster.operator('first', { args: FAST_LEASE });
+    const first = await cluster.operator('first');
     await runLifecycle('istio', { provider: 'Istio', hosts: ['a.example.com'], gateways: ['mesh/public'] });
     await runLifecycle('gateway', {
       provider: 'GatewayAPI',
@@ -123,7 +123,7 @@ describe('RBAC permissions of the operator', () => {
     await runLifecycle('ingress', { hosts: ['c.example.com'], ingress: { className: 'public' } });
     await createNameConflict();
     await first.stop();
-    await cluster.operator('second', { args: FAST_LEASE }); // acquires the existing Lease
+    await cluster.operator('second'); // acquires the existing Lease
 
     const requests = cluster.audit.since();
     const denied = requests.filter(({ responseStatus }) => responseStatus?.code === 403);
@@ -152,7 +152,7 @@ describe('RBAC permissions of the operator', () => {
     await kubectl.apply(rendered, '--server-side', '--force-conflicts');
     const mark = cluster.audit.mark();
     const unwatched = await cluster.create(unwatchedNamespace);
-    await cluster.operator('namespaced', { args: [...FAST_LEASE, '--namespace', watched] });
+    await cluster.operator('namespaced', { args: ['--namespace', watched] });
     await cluster.ready(await cluster.create(watched));
     const requests = cluster.audit.since(mark);
     const denied = requests.filter(({ responseStatus }) => responseStatus?.code === 403);

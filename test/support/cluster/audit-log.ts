@@ -35,6 +35,9 @@ const WRITES = ['create', 'update', 'patch', 'delete', 'deletecollection'];
 
 export class AuditLog {
   private readonly path: string;
+  /** Parsed so far: tests that poll would otherwise parse megabytes at each look. */
+  private readonly events: AuditEvent[] = [];
+  private readBytes = 0;
   /** Flags for kube-apiserver. */
   readonly apiServerArgs: string[];
 
@@ -49,24 +52,28 @@ export class AuditLog {
     this.apiServerArgs = [`--audit-policy-file=${policyPath}`, `--audit-log-path=${this.path}`, ...flags];
   }
 
-  /** End of the last complete line, for `since`: the line of a current request may be half written. */
+  /** Number of requests so far, for `since`. */
   mark(): number {
-    return this.read(0).lastIndexOf('\n') + 1;
+    this.readNewLines();
+    return this.events.length;
   }
 
   /** The requests since a mark. A watch is logged when it starts. */
   since(mark = 0): AuditEvent[] {
-    const text = this.read(mark).toString('utf8');
-    // The last line may be half written.
-    const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-    return lines.filter(Boolean).map((line) => JSON.parse(line) as AuditEvent);
+    this.readNewLines();
+    return this.events.slice(mark);
   }
 
-  private read(from: number): Buffer {
+  /** Reads from the end of the last complete line: the line of a current request may be half written. */
+  private readNewLines(): void {
     const file = openSync(this.path, 'r');
     try {
-      const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - from));
-      return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, from));
+      const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - this.readBytes));
+      const read = bytes.subarray(0, readSync(file, bytes, 0, bytes.length, this.readBytes));
+      const complete = read.subarray(0, read.lastIndexOf('\n') + 1);
+      this.readBytes += complete.length;
+      for (const line of complete.toString('utf8').split('\n'))
+        if (line) this.events.push(JSON.parse(line) as AuditEvent);
     } finally {
       closeSync(file);
     }

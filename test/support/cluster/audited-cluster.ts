@@ -11,6 +11,7 @@ import type { Project } from '../../../sandbox/crds.js';
 import { OperatorProcess, type OperatorProcessOptions } from '../../../sandbox/operator-process.js';
 import { Sandbox } from '../../../sandbox/sandbox.js';
 import { PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
+import { reportWhenEnded } from '../runner/ended-processes.js';
 import { AuditLog } from './audit-log.js';
 import { eventually } from './pcf-api.js';
 import { StandInKubelet } from './stand-in-kubelet.js';
@@ -62,6 +63,7 @@ export class AuditedCluster {
       ...options,
     });
     this.operators.push(operator);
+    reportWhenEnded(`operator ${name}`, operator);
     return operator;
   }
 

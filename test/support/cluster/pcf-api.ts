@@ -4,6 +4,7 @@ import type { KubeClient, KubeObject, ResourceType } from '../../../operator/run
 import { isNotFound } from '../../../operator/runtime/kube-client.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { PcfApiKind, type PcfApiView, PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
+import { endedProcesses } from '../runner/ended-processes.js';
 
 export const image = (tag: string) => `registry.example.com/pcf-api:${tag}`;
 
@@ -131,7 +132,8 @@ export async function eventually(
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await check())) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs / 1000} s`);
+    if (performance.now() > deadline)
+      throw new Error(`${what}: not within ${timeoutMs / 1000} s${endedProcesses()}`);
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -12,7 +12,8 @@ import { stringify } from 'yaml';
 import { systemProgram } from '../processes/system-program.js';
 import { freePort } from './postgres.js';
 
-const SCRAPE_INTERVAL = '200ms';
+/** Also the timeout of a scrape: a failed one ends all series, and a busy machine needs more than 200 ms at times. */
+const SCRAPE_INTERVAL = '500ms';
 
 export interface PrometheusOptions {
   /** Scrape target as host:port, with honor_labels. */
