@@ -104,6 +104,9 @@ export function withBoundedRetry(error: unknown): unknown {
 }
 
 function retry(error: unknown): Return {
+  // A policy that is deleted, or a CRD that is updated, causes no event of this PcfApi.
+  if (error instanceof StatusRejectedError)
+    return { retryWithinMs: isDeniedByPolicy(error.cause) ? POLICY_RETRY_MS : RETRY_WITHIN_MS };
   const isPassing = error instanceof WriteFailedError || isServerError(error) || isConnectionError(error);
   // A name that becomes available causes no event of this PcfApi.
   return isPassing || error instanceof NameConflictError ? { retryWithinMs: RETRY_WITHIN_MS } : {};

@@ -24,6 +24,14 @@ export interface QueueObserver {
   done?(workedMs: number): void;
 }
 
+interface Timer {
+  timer: NodeJS.Timeout;
+  /** Time of the addition, of performance.now(). */
+  at: number;
+  /** Whether it retries a failure. */
+  isRetry: boolean;
+}
+
 export class WorkQueue {
   /** Queued keys with the time of their addition. */
   private readonly waiting: Readonly<Record<Priority, Map<string, number>>> = {
@@ -35,7 +43,7 @@ export class WorkQueue {
   private readonly processing = new Map<string, number>();
   /** Keys that were added during processing. */
   private readonly dirty = new Map<string, Priority>();
-  private readonly timers = new Map<string, { timer: NodeJS.Timeout; at: number }>();
+  private readonly timers = new Map<string, Timer>();
   private readonly failures = new Map<string, number>();
   private readonly takers: ((key: string | undefined) => void)[] = [];
   private closed = false;
@@ -70,6 +78,10 @@ export class WorkQueue {
 
   /** Adds the key after a delay; an earlier scheduled addition of the same key is kept. */
   addAfter(key: string, delayMs: number, priority: Priority = 'normal'): void {
+    this.schedule(key, delayMs, priority, false);
+  }
+
+  private schedule(key: string, delayMs: number, priority: Priority, isRetry: boolean): void {
     if (this.closed) return;
     if (delayMs <= 0) {
       this.add(key, priority);
@@ -86,17 +98,22 @@ export class WorkQueue {
       },
       Math.min(delayMs, MAX_TIMER_MS),
     );
-    this.timers.set(key, { timer, at });
+    this.timers.set(key, { timer, at, isRetry });
   }
 
-  /** Adds the key after an exponential backoff of at most `atMostMs`. Returns the delay. */
+  /**
+   * Adds the key after an exponential backoff of at most `atMostMs`. A failure before the retry is due, of a reconcile
+   * that an event caused, does not count: twenty events within a second would otherwise delay the retry by minutes,
+   * as they do in client-go. Returns the time until the retry.
+   */
   addRateLimited(key: string, atMostMs = retryPolicy.maxMs): number {
-    const failures = (this.failures.get(key) ?? 0) + 1;
+    const planned = this.timers.get(key);
+    const failures = (this.failures.get(key) ?? 0) + (planned?.isRetry ? 0 : 1);
     this.failures.set(key, failures);
     const delayMs = backoffMs(failures, { ...retryPolicy, maxMs: atMostMs });
     this.observer.retried?.();
-    this.addAfter(key, delayMs);
-    return delayMs;
+    this.schedule(key, delayMs, 'normal', true);
+    return planned ? Math.max(0, Math.min(delayMs, planned.at - performance.now())) : delayMs;
   }
 
   /** Resets the backoff of the key. */

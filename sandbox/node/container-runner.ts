@@ -3,20 +3,19 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KubeClient } from '../../operator/runtime/kube-client.js';
 import type { Ledger } from '../process/ledger.js';
 import { type Exit, ManagedProcess } from '../process/managed-process.js';
 import { act } from './actions.js';
 import { type Image, loadImage } from './image.js';
 import { type Launch, launchOf, logFileOf } from './launch.js';
 import { probe } from './prober.js';
-import { MissingReference } from './references.js';
+import { MissingReference, type ReferenceSource } from './references.js';
 import { exitCodeOf, terminationMessage } from './termination-message.js';
 import { now } from './time.js';
 import type { Container, ContainerState, Pod, Terminated } from './types.js';
 
 export interface RunnerContext {
-  client: KubeClient;
+  references: ReferenceSource;
   ledger: Ledger;
   imagesDir: string;
   /** First delay after a crash, doubled up to `crashLoopMaxMs`. Defaults of the kubelet: 10 s and 5 min. */

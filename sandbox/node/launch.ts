@@ -1,15 +1,14 @@
 /** Converts a container to a local command: image, environment, volumes, ports. */
 import { join } from 'node:path';
-import type { KubeClient } from '../../operator/runtime/kube-client.js';
 import type { ActionTarget } from './actions.js';
 import { environment, expand } from './environment.js';
 import { entrypointOf, type Image, imageCommand } from './image.js';
-import { References } from './references.js';
+import { type ReferenceSource, References } from './references.js';
 import type { Container, Pod } from './types.js';
 import { mountVolumes, translate } from './volumes.js';
 
 export interface LaunchContext {
-  client: KubeClient;
+  references: ReferenceSource;
   podIp: string;
   podFolder: string;
   /** Local port of each container port. */
@@ -29,9 +28,9 @@ export async function launchOf(
   pod: Pod,
   container: Container,
   image: Image,
-  { client, podIp, podFolder, ports, terminationLog }: LaunchContext,
+  { references: source, podIp, podFolder, ports, terminationLog }: LaunchContext,
 ): Promise<Launch> {
-  const references = new References(client, pod.metadata.namespace ?? 'default');
+  const references = new References(source, pod.metadata.namespace ?? 'default');
   const mounts = await mountVolumes(pod, container, podFolder, references, podIp);
   const paths = new Map([
     ...mounts,

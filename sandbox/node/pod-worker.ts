@@ -16,12 +16,12 @@ import { ContainerRunner } from './container-runner.js';
 import { logFileOf } from './launch.js';
 import type { LogFile } from './log-server.js';
 import { type PodStatus, podStatus } from './pod-status.js';
-import { References } from './references.js';
+import { type ReferenceSource, References } from './references.js';
 import { now } from './time.js';
 import type { Container, Pod } from './types.js';
 import { hasLiveVolumes, refreshVolumes } from './volumes.js';
 
-/** Sync interval of Secret volumes; up to a minute in the kubelet. */
+/** Delay of changes in Secret volumes; up to a minute in the kubelet. */
 const REFRESH_MS = 2_000;
 
 export const PodKind: ResourceType = {
@@ -34,6 +34,7 @@ export const PodKind: ResourceType = {
 
 export interface PodContext {
   client: KubeClient;
+  references: ReferenceSource;
   ledger: Ledger;
   addresses: AddressBook;
   imagesDir: string;
@@ -54,6 +55,7 @@ export class PodWorker {
   private reporting: Promise<void> = Promise.resolve();
   private reportQueued = false;
   private reported: PodStatus | undefined;
+  private refreshing: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly pod: Pod,
@@ -61,6 +63,10 @@ export class PodWorker {
   ) {
     this.address = context.addresses.newAddress();
     this.folder = join(context.podsDir, pod.metadata.uid ?? pod.metadata.name);
+  }
+
+  get namespace(): string {
+    return this.pod.metadata.namespace ?? 'default';
   }
 
   async start(): Promise<void> {
@@ -83,12 +89,9 @@ export class PodWorker {
     this.runners = containers.map((container) => runner(container, false));
     if (this.initRunners.length > 0)
       for (const one of this.runners) one.state = { waiting: { reason: 'PodInitializing' } };
-    // Deleted before it started.
-    const refreshing = hasLiveVolumes(this.pod)
-      ? setInterval(() => void this.refresh(), REFRESH_MS)
-      : undefined;
+    // It may have been deleted before it started.
     if (!this.deleting && (await this.initialise())) await Promise.all(this.runners.map((one) => one.run()));
-    clearInterval(refreshing);
+    clearTimeout(this.refreshing);
     this.ended = true;
     this.report();
   }
@@ -123,10 +126,14 @@ export class PodWorker {
     return this.runners.find((one) => one.container.name === container)?.exec(command);
   }
 
-  /** Retries while the API server is unavailable. */
-  private async refresh(): Promise<void> {
-    const references = new References(this.context.client, this.pod.metadata.namespace ?? 'default');
-    await refreshVolumes(this.pod, this.folder, references, this.address).catch(() => {});
+  /** A Secret or ConfigMap of its namespace has changed. */
+  referencesChanged(): void {
+    if (this.refreshing || this.ended || !hasLiveVolumes(this.pod)) return;
+    this.refreshing = setTimeout(() => {
+      this.refreshing = undefined;
+      const references = new References(this.context.references, this.namespace);
+      refreshVolumes(this.pod, this.folder, references, this.address).catch(this.context.onError);
+    }, REFRESH_MS);
   }
 
   /** A free local port per container port. */

@@ -11,6 +11,7 @@ import { AddressBook } from './address-book.js';
 import { type Identity, type LogFile, LogServer } from './log-server.js';
 import { keepAlive, register } from './node-object.js';
 import { PodKind, PodWorker } from './pod-worker.js';
+import { ReferenceSource } from './references.js';
 import type { Pod } from './types.js';
 
 export interface ProcessNodeOptions {
@@ -31,6 +32,7 @@ export class ProcessNode {
   readonly imagesDir: string;
   private readonly client: KubeClient;
   private readonly pods: ResourceCache;
+  private readonly references: ReferenceSource;
   private readonly logs: LogServer;
   private readonly workers = new Map<string, PodWorker>();
   private readonly stopping = new AbortController();
@@ -43,6 +45,11 @@ export class ProcessNode {
     this.client = new KubeClient(options.kubeConfig);
     this.pods = new ResourceCache(PodKind, this.client, options.logger, {
       fieldSelector: `spec.nodeName=${this.name}`,
+    });
+    this.references = new ReferenceSource(this.client, options.logger);
+    this.references.onChange((namespace) => {
+      for (const worker of this.workers.values())
+        if (worker.namespace === namespace) worker.referencesChanged();
     });
     this.logs = new LogServer(
       options.identity,
@@ -58,9 +65,11 @@ export class ProcessNode {
     await register(this.client, this.name, await this.logs.listen());
     this.running = Promise.all([
       this.pods.run(this.stopping.signal),
+      this.references.run(this.stopping.signal),
       keepAlive(this.client, this.name, this.stopping.signal, this.onError),
     ]);
     await within('the pods of the node are listed', this.pods.synced);
+    await within('the Secrets and ConfigMaps are listed', this.references.synced);
   }
 
   /** Terminates all pods and stops watching. */
@@ -113,6 +122,7 @@ export class ProcessNode {
     const { ledger, stateDir, crashLoopBaseMs = 10_000 } = this.options;
     const worker = new PodWorker(pod, {
       client: this.client,
+      references: this.references,
       ledger,
       addresses: this.addresses,
       imagesDir: this.imagesDir,

@@ -1,5 +1,12 @@
 /** Secrets and ConfigMaps that a pod references. */
-import { isNotFound, type KubeClient, type ResourceType } from '../../operator/runtime/kube-client.js';
+import type { Logger } from 'pino';
+import {
+  isNotFound,
+  type KubeClient,
+  type KubeObject,
+  type ResourceType,
+} from '../../operator/runtime/kube-client.js';
+import { ResourceCache } from '../../operator/runtime/resource-cache.js';
 
 const core = (kind: string, plural: string): ResourceType => ({
   group: '',
@@ -8,8 +15,6 @@ const core = (kind: string, plural: string): ResourceType => ({
   plural,
   namespaced: true,
 });
-const SecretKind = core('Secret', 'secrets');
-const ConfigMapKind = core('ConfigMap', 'configmaps');
 
 /** A reference to a missing object, which can be created later. The message is the one of the kubelet. */
 export class MissingReference extends Error {}
@@ -17,12 +22,47 @@ export class MissingReference extends Error {}
 export type Values = Readonly<Record<string, Buffer>>;
 export type ReferenceKind = 'secret' | 'configmap';
 
+/** The Secrets and ConfigMaps of the cluster. Watched, as the kubelet does: running pods cause no requests. */
+export class ReferenceSource {
+  private readonly caches: Readonly<Record<ReferenceKind, ResourceCache>>;
+
+  constructor(
+    private readonly client: KubeClient,
+    logger: Logger,
+  ) {
+    this.caches = {
+      secret: new ResourceCache(core('Secret', 'secrets'), client, logger),
+      configmap: new ResourceCache(core('ConfigMap', 'configmaps'), client, logger),
+    };
+  }
+
+  get synced(): Promise<unknown> {
+    return Promise.all(Object.values(this.caches).map(({ synced }) => synced));
+  }
+
+  run(signal: AbortSignal): Promise<unknown> {
+    return Promise.all(Object.values(this.caches).map((cache) => cache.run(signal)));
+  }
+
+  /** Calls the listener with the namespace of each object that changed. */
+  onChange(listener: (namespace: string) => void): void {
+    for (const cache of Object.values(this.caches))
+      cache.on(({ object }) => listener(object.metadata.namespace ?? 'default'));
+  }
+
+  /** Requests an object that the watch has not delivered yet. Throws if it does not exist. */
+  async get(kind: ReferenceKind, namespace: string, name: string): Promise<KubeObject> {
+    const cache = this.caches[kind];
+    return cache.get(namespace, name) ?? this.client.get(cache.type, namespace, name);
+  }
+}
+
 /** Reads Secrets and ConfigMaps of one namespace, each at most once. */
 export class References {
   private readonly known = new Map<string, Promise<Values>>();
 
   constructor(
-    private readonly client: KubeClient,
+    private readonly source: ReferenceSource,
     private readonly namespace: string,
   ) {}
 
@@ -46,8 +86,7 @@ export class References {
   }
 
   private async read(kind: ReferenceKind, name: string): Promise<Values> {
-    const type = kind === 'secret' ? SecretKind : ConfigMapKind;
-    const object = await this.client.get(type, this.namespace, name).catch((error: unknown) => {
+    const object = await this.source.get(kind, this.namespace, name).catch((error: unknown) => {
       throw isNotFound(error) ? new MissingReference(`${kind} "${name}" not found`) : error;
     });
     const text = decode(object.data, kind === 'secret' ? 'base64' : 'utf8');

@@ -58,7 +58,7 @@ describe('a delivery with analysis', () => {
   it('does not continue while the verdict is Inconclusive or Unavailable, and reports the cause', async () => {
     judge.answer = verdictResponse('Inconclusive');
     await api.patch({ image: image('1.1.0') });
-    await eventually('the verdict is Inconclusive', () => analysis()?.verdict === 'Inconclusive', 60_000);
+    await eventually('the verdict is Inconclusive', () => analysis()?.verdict === 'Inconclusive');
     assert.match(
       analysis()!.message,
       /judge: \d consecutive measurements are inconclusive since .*: it says Inconclusive/,
@@ -92,7 +92,7 @@ describe('a delivery with analysis', () => {
   it('is aborted after a failed measurement, and sends a notification with the reason', async () => {
     judge.answer = verdictResponse('Failure');
     await api.patch({ config: { logging: { level: 'warn' } } });
-    await eventually('the delivery is aborted', () => delivery()?.failed !== undefined, 60_000);
+    await eventually('the delivery is aborted', () => delivery()?.failed !== undefined);
     const { failed } = delivery()!;
     assert.deepEqual(
       [failed?.reason, failed?.message],

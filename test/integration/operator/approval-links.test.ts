@@ -101,7 +101,7 @@ describe('approval links', () => {
   /** The links of the next notification. */
   async function receiveLinks(): Promise<Links> {
     const known = tokens.length / 2;
-    await eventually('the webhook receives the links', () => slack.requests.length > known, 30_000);
+    await eventually('the webhook receives the links', () => slack.requests.length > known);
     const [{ text }] = slack.bodies[known]!.attachments as [{ text: string }];
     const [approve, abort] = [...text.matchAll(/<([^|>]+)\|/g)].map(([, link]) => link!.split('#')[1]!);
     tokens.push(approve!, abort!);

@@ -46,7 +46,7 @@ describe('HorizontalPodAutoscaler during a delivery', () => {
     await eventually('three pods', async () => (await replicas()) === 3);
 
     await api.patch({ image: image('1.1.0'), canaryWeight: 50 });
-    await api.watch.until('weight 50', (view) => view?.status?.traffic?.effectiveWeight === 50, 60_000);
+    await api.watch.until('weight 50', (view) => view?.status?.traffic?.effectiveWeight === 50);
     await sleep(FIVE_DECISIONS_MS);
     assert.ok(await isScaling(), 'the autoscaler still has metrics');
     assert.equal(await replicas(), 3);
@@ -69,7 +69,6 @@ describe('HorizontalPodAutoscaler during a delivery', () => {
       api.watch.until(
         `${pods} pods`,
         (view) => view?.status?.phase === 'Ready' && view.status.readyReplicas === pods,
-        60_000,
       );
     await hasPods(1);
     assert.equal(await replicas(), undefined);

@@ -59,14 +59,12 @@ describe('the operator on a cluster without third-party CRDs', () => {
     await watch.until(
       'the missing traffic provider is reported',
       (api) => api?.status?.reason === 'TrafficProviderMissing',
-      30_000,
     );
     assert.equal(condition('Ready')?.status, 'False');
     assert.match(condition('Ready')?.message ?? '', /the cluster has no .*VirtualService/);
     await watch.until(
       'the other missing CRDs are reported',
       () => condition('Degraded')?.reason === 'CRDMissing',
-      30_000,
     );
     for (const pattern of [
       /ServiceMonitor \(monitoring\.coreos\.com\): install the Prometheus operator/,

@@ -294,7 +294,7 @@ spec:
     const wait = ['wait', api.name, '--image', image('1.1.0'), '--kubeconfig', kubeconfig, ...at];
 
     await api.patch({ image: image('1.1.0'), canaryWeight: 60 });
-    await api.reason('CanaryHolding', 60_000);
+    await api.reason('CanaryHolding');
     const late = await pcf([...wait, '--timeout', '10']);
     assert.equal(late.code, 1);
     assert.match(late.problems, /error: \S+:1\.1\.0 is not promoted after 10 s: .* receives \d+ %/);

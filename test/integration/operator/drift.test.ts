@@ -177,7 +177,7 @@ describe('drift repair', () => {
     // With a pod quota of 0 the Job exists and does not run.
     await sandbox.parts.kubectl.run(['create', 'quota', 'full', '--hard=pods=0', '-n', namespace]);
     const watch = await cluster.create(namespace);
-    await watch.until('Migrating', (api) => api?.status?.reason === 'Migrating', 20_000);
+    await watch.until('Migrating', (api) => api?.status?.reason === 'Migrating');
     const jobs = async () => (await client.list(JobKind, { namespace })).items;
     await eventually('the Job exists', async () => (await jobs()).length === 1);
 
@@ -205,7 +205,7 @@ describe('drift repair', () => {
     const stable = deployment.metadata.name;
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:2.0.0', canaryWeight: 10 });
     const status = async () => (await client.get(PcfApiKind, namespace, 'api')).status as Status;
-    await eventually('10 %', async () => (await status()).traffic?.effectiveWeight === 10, 30_000);
+    await eventually('10 %', async () => (await status()).traffic?.effectiveWeight === 10);
     const mark = cluster.audit.mark();
 
     const record = await client.get(ControllerRevisionKind, namespace, stable);
@@ -222,7 +222,7 @@ describe('drift repair', () => {
     assert.deepEqual(weights.map(line), [], 'the route is not written');
     assert.equal((await status()).traffic?.effectiveWeight, 10);
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.0.0' });
-    await eventually('the delivery is canceled', async () => (await status()).phase === 'Ready', 30_000);
+    await eventually('the delivery is canceled', async () => (await status()).phase === 'Ready');
     assert.equal((await status()).stableRevision, stable);
   });
 
@@ -231,7 +231,7 @@ describe('drift repair', () => {
     const { client } = cluster;
     const status = async () => (await client.get(PcfApiKind, namespace, 'api')).status as unknown as Status;
     const awaitWeight = (weight: number) =>
-      eventually(`${weight} %`, async () => (await status()).traffic?.effectiveWeight === weight, 30_000);
+      eventually(`${weight} %`, async () => (await status()).traffic?.effectiveWeight === weight);
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:3.0.0', canaryWeight: 30 });
     await awaitWeight(30);
 
@@ -245,12 +245,12 @@ describe('drift repair', () => {
       },
     });
     const from = performance.now();
-    await eventually('the freeze', async () => (await status()).windows?.state === 'Closed', 30_000);
+    await eventually('the freeze', async () => (await status()).windows?.state === 'Closed');
     const tookMs = performance.now() - from;
     assert.ok(tookMs < 1_000, `it took ${Math.round(tookMs)} ms`);
 
     await cluster.patch(namespace, { canaryWeight: 60 });
-    await eventually('the weight is held', async () => (await status()).reason === 'WindowClosed', 30_000);
+    await eventually('the weight is held', async () => (await status()).reason === 'WindowClosed');
     const { traffic } = await status();
     assert.deepEqual([traffic?.desiredWeight, traffic?.effectiveWeight], [60, 30]);
     const route = await ownedOf(cluster, VirtualServiceKind, namespace);
@@ -268,42 +268,34 @@ describe('drift repair', () => {
         { fieldManager: 'test' },
       );
     await cluster.patch(namespace, { canaryWeight: 40 });
-    await eventually(
-      'the weight is held again',
-      async () => (await status()).reason === 'WindowClosed',
-      30_000,
-    );
+    await eventually('the weight is held again', async () => (await status()).reason === 'WindowClosed');
     await freeze({ end: new Date(Date.now() + 2_000).toISOString() });
     // No event follows, and there is no resync.
     await awaitWeight(40);
     await freeze({ reason: 'INC-4712' });
-    await eventually('the next freeze', async () => (await status()).windows?.state === 'Closed', 30_000);
+    await eventually('the next freeze', async () => (await status()).windows?.state === 'Closed');
 
     const { update, startedAt } = (await status()).delivery!;
     const annotations = { 'pcf.dev/abort': `${update}@${startedAt}` };
     await client.patch(PcfApiKind, namespace, 'api', { metadata: { annotations } });
-    await eventually('the abort', async () => (await status()).reason === 'AbortRequested', 30_000);
+    await eventually('the abort', async () => (await status()).reason === 'AbortRequested');
     await awaitWeight(0);
     await client.delete(PcfWindowKind, undefined, 'incident');
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.0.0' });
     const isSettled = ({ phase, windows }: Status) => phase === 'Ready' && windows === undefined;
-    await eventually('no window applies', async () => isSettled(await status()), 30_000);
+    await eventually('no window applies', async () => isSettled(await status()));
   });
 
   it('writes nothing once all objects match the spec', async () => {
     let mark = cluster.audit.mark();
     let since = performance.now();
-    await eventually(
-      'the operator has not written for 2 s',
-      () => {
-        if (cluster.audit.writesSince(mark).length > 0) {
-          mark = cluster.audit.mark();
-          since = performance.now();
-        }
-        return performance.now() - since > 2_000;
-      },
-      30_000,
-    );
+    await eventually('the operator has not written for 2 s', () => {
+      if (cluster.audit.writesSince(mark).length > 0) {
+        mark = cluster.audit.mark();
+        since = performance.now();
+      }
+      return performance.now() - since > 2_000;
+    });
     assert.deepEqual(cluster.audit.writesSince(mark).map(line), []);
   });
 });

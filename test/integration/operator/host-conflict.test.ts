@@ -23,7 +23,7 @@ describe('two PcfApis with the same host at the same gateway', () => {
   });
 
   it('the newer one is not Ready, and its message names the older one', async () => {
-    await newer.reason('HostConflict', 60_000);
+    await newer.reason('HostConflict');
     assert.match(
       newer.message(),
       new RegExp(`HTTPRoute ${older.namespace}/api of PcfApi ${older.namespace}/api also claims shared`),

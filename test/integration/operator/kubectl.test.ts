@@ -174,11 +174,11 @@ describe('kubectl', () => {
     assert.match(status.out, /Autoscaling\n.*\n +after the promotion of api-\w+: maxReplicas 4 -> 8/);
     await kubectlPcf(cluster.sandbox, ['promote', 'api', '-n', namespace]);
     await watch.until('promoted', (api) => api?.status?.stableRevision !== first);
-    await eventually('the settings are in effect', async () => (await most()) === 8, 30_000);
+    await eventually('the settings are in effect', async () => (await most()) === 8);
     const { out, problems } = await kubectlPcf(cluster.sandbox, ['undo', 'api', '-n', namespace]);
     assert.match(out, /rolls back to revision 1/, problems);
     await watch.until('undone', (api) => api?.status?.stableRevision === first);
-    await eventually('the earlier settings are in effect', async () => (await most()) === 4, 30_000);
+    await eventually('the earlier settings are in effect', async () => (await most()) === 4);
     assert.equal((watch.now() as unknown as PcfApi).spec.replicas, 1);
   });
 });

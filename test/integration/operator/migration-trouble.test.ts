@@ -209,7 +209,7 @@ describe('migrations with faults', () => {
   it('abort for an image without support of phases, without effect on the stable revision', async () => {
     const { api, load, end } = await startUnderLoad('phases');
     await api.patch({ image: image('without-phases'), canaryWeight: 50 });
-    await api.reason('MigrationFailed', 60_000);
+    await api.reason('MigrationFailed');
     assert.match(
       api.message(),
       /does not support `migrate up --phase`: use a newer image, or migrations.mode Disabled/,
@@ -246,7 +246,7 @@ describe('migrations with faults', () => {
         const [job] = await expand();
         return (job?.status as { succeeded?: number } | undefined)?.succeeded === 1;
       };
-      await eventually('the Job succeeded', succeeded, 60_000);
+      await eventually('the Job succeeded', succeeded);
       for (const { metadata } of await api.owned(PodKind))
         if (metadata.labels?.['app.kubernetes.io/component'] === 'migration')
           await sandbox.parts.client.delete(PodKind, api.namespace, metadata.name, { gracePeriodSeconds: 0 });
@@ -309,13 +309,13 @@ describe('migrations with faults', () => {
     await client.query('LOCK TABLE services IN ACCESS SHARE MODE');
     const shortDeadline = { deadline: '5s', lockTimeout: '200ms' };
     await api.patch({ image: NEW, canaryWeight: 10, migrations: shortDeadline });
-    await api.reason('MigrationFailed', 60_000);
+    await api.reason('MigrationFailed');
     assert.match(api.message(), /lock|interrupted|deadline/i);
     assertOnlyOldServed(load);
     await client.query('ROLLBACK');
     await api.patch({ migrations: { deadline: '1m' } });
     await pcf(api, 'retry', api.name);
-    await api.watch.until('10 %', (view) => view?.status?.traffic?.effectiveWeight === 10, 60_000);
+    await api.watch.until('10 %', (view) => view?.status?.traffic?.effectiveWeight === 10);
 
     await pcf(api, 'abort', api.name);
     await api.reason('AbortRequested');

@@ -182,13 +182,12 @@ describe('RBAC permissions of the operator', () => {
     await deliverLongMigration(namespace);
     cluster.kubelet.contracts = [];
     const awaitWeight = (desired: number) =>
-      watch.until(`${desired} %`, (api) => api?.status?.traffic?.effectiveWeight === desired, 60_000);
+      watch.until(`${desired} %`, (api) => api?.status?.traffic?.effectiveWeight === desired);
     if (namespace !== 'ingress') await awaitWeight(30);
     await cluster.patch(namespace, { canaryWeight: 100 });
     await watch.until(
       'promoted',
       (api) => api?.status?.phase === 'Ready' && api.status.stableImage === image('1.1.0'),
-      60_000,
     );
     const isBackup = ({ verb, objectRef }: AuditEvent) =>
       verb === 'patch' && objectRef?.resource === resource && objectRef?.namespace === namespace;
@@ -199,11 +198,7 @@ describe('RBAC permissions of the operator', () => {
     const routes = { istio: 'destinationrules', gateway: 'gateways', ingress: 'ingresses' }[namespace];
     const isDeletion = ({ verb, objectRef }: AuditEvent) =>
       verb === 'delete' && objectRef?.resource === routes && objectRef?.namespace === namespace;
-    await eventually(
-      `an object of ${routes} is deleted`,
-      () => cluster.audit.since(mark).some(isDeletion),
-      60_000,
-    );
+    await eventually(`an object of ${routes} is deleted`, () => cluster.audit.since(mark).some(isDeletion));
     if (namespace === 'ingress') await causeRepeatedDrift(namespace);
     if (namespace === 'ingress') await exceedHistoryLimit(namespace);
     await client.delete(PcfApiKind, namespace, 'api');

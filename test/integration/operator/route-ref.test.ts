@@ -87,7 +87,7 @@ for (const { provider, type, apiVersion, spec, weights } of kinds) {
       eventually(what, async () => JSON.stringify(weights(await live())) === JSON.stringify(expected()));
 
     it('reports a missing route, and sets its weights once it exists', async () => {
-      await api.reason('RouteMissing', 60_000);
+      await api.reason('RouteMissing');
       assert.match(api.message(), new RegExp(`${type.kind} ${api.namespace}/${NAME} does not exist`));
       const object = { apiVersion, kind: type.kind, metadata: { name: NAME, namespace: api.namespace } };
       original = await sandbox.parts.client.create(type, { ...object, spec: spec(api.namespace) });
@@ -202,7 +202,6 @@ for (const { provider, type, apiVersion, spec, weights } of kinds) {
       await eventually(
         'the owned objects are garbage-collected',
         async () => (await api.owned(DeploymentKind)).length === 0,
-        60_000,
       );
     });
   });

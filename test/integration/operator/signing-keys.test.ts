@@ -56,10 +56,8 @@ describe('the operator with rotated signing keys', () => {
   }
 
   it('reports the missing permission, and generates the key when it is granted', async () => {
-    await watch.until(
-      'the missing permission is reported',
-      (api) => /set rbac\.rotateSigningKeys/.test(degraded(api)?.message ?? ''),
-      60_000,
+    await watch.until('the missing permission is reported', (api) =>
+      /set rbac\.rotateSigningKeys/.test(degraded(api)?.message ?? ''),
     );
     assert.equal(degraded(watch.now())?.reason, 'SigningKeyNotRotated');
     await cluster.sandbox.parts.kubectl.apply(rotationRole(namespace));
@@ -108,11 +106,7 @@ describe('the operator with rotated signing keys', () => {
       stringData,
     });
     const other = await cluster.create(own, { auth });
-    await other.until(
-      'the issue is reported',
-      (api) => degraded(api)?.reason === 'SigningKeyNotRotated',
-      60_000,
-    );
+    await other.until('the issue is reported', (api) => degraded(api)?.reason === 'SigningKeyNotRotated');
     assert.match(degraded(other.now())?.message ?? '', /was not created by the operator/);
     const now = await cluster.client.get(SecretKind, own, NAME);
     assert.equal(now.metadata.resourceVersion, created.metadata.resourceVersion);

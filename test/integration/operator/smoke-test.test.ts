@@ -71,8 +71,7 @@ describe('a smoke test before a blue-green switch', () => {
     const labelSelector = `pcf.dev/analysis=smoke,pcf.dev/analysed-revision=${api.status.updateRevision}`;
     return (await sandbox.parts.client.list(JobKind, { namespace: api.namespace, labelSelector })).items;
   };
-  const smokeTestRuns = () =>
-    eventually('the smoke test runs', async () => (await smokeTests()).length > 0, 60_000);
+  const smokeTestRuns = () => eventually('the smoke test runs', async () => (await smokeTests()).length > 0);
   const readyPods = async (revision = '') => {
     const labelSelector = `pcf.dev/revision=${revision},app.kubernetes.io/component=api`;
     const { items } = await sandbox.parts.client.list(PodKind, { namespace: api.namespace, labelSelector });
@@ -102,7 +101,7 @@ describe('a smoke test before a blue-green switch', () => {
     const { served: servedBefore } = load.total;
     assert.deepEqual(Object.keys(servedBefore).sort(), ['1.0.0', '1.1.0']);
     await api.patch({ image: image(FAULTY) });
-    await eventually('the delivery is aborted', () => api.status.failed !== undefined, 60_000);
+    await eventually('the delivery is aborted', () => api.status.failed !== undefined);
     const { reason, message, revision } = api.status.failed!;
     assert.equal(reason, 'AnalysisFailed');
     assert.match(

@@ -156,13 +156,13 @@ describe('the operator with a PcfApi in steady state', () => {
 
   it('measures the time from an edit of the weight to the route', async () => {
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.1.0', canaryWeight: 10 });
-    await watch.until('10 %', (api) => api?.status?.traffic?.effectiveWeight === 10, 60_000);
+    await watch.until('10 %', (api) => api?.status?.traffic?.effectiveWeight === 10);
     await awaitNoWrites();
     const count = () => metric(operator, /^pcf_spec_edit_to_route_seconds_count/);
     const sum = () => metric(operator, /^pcf_spec_edit_to_route_seconds_sum/);
     const [countBefore, sumBefore] = [await count(), await sum()];
     await cluster.patch(namespace, { canaryWeight: 20 });
-    await watch.until('20 %', (api) => api?.status?.traffic?.effectiveWeight === 20, 60_000);
+    await watch.until('20 %', (api) => api?.status?.traffic?.effectiveWeight === 20);
     await eventually('the edit was measured', async () => (await count()) === countBefore + 1);
     const tookMs = ((await sum()) - sumBefore) * 1000;
     assert.ok(tookMs > 0 && tookMs < 1_000, `${tookMs} ms`);
@@ -189,7 +189,7 @@ describe('the operator with a PcfApi in steady state', () => {
       }
     })();
     const degraded = () => watch.now()?.status?.conditions?.find(({ type }) => type === 'Degraded');
-    await watch.until('Degraded', () => degraded()?.reason === 'RepairLoop', 30_000);
+    await watch.until('Degraded', () => degraded()?.reason === 'RepairLoop');
     assert.match(
       degraded()?.message ?? '',
       /other-controller reverts each repair of spec\.hosts.* of VirtualService api/,
@@ -254,11 +254,7 @@ describe('the operator with a PcfApi in steady state', () => {
 
     const adopted = await kubectlPcf(cluster.sandbox, ['adopt', ...at]);
     assert.match(adopted.out, /delivers api-\w+ again with the current pod template/, adopted.problems);
-    await upgradedWatch.until(
-      'another revision',
-      (api) => (api?.status?.stableRevision ?? name) !== name,
-      30_000,
-    );
+    await upgradedWatch.until('another revision', (api) => (api?.status?.stableRevision ?? name) !== name);
     await cluster.ready(upgradedWatch);
     const { stableRevision = '' } = upgradedWatch.now()?.status ?? {};
     const fresh = await client.get(DeploymentKind, upgraded, stableRevision);
@@ -276,7 +272,6 @@ describe('the operator with a PcfApi in steady state', () => {
     await upgradedWatch.until(
       'the previous revision is stable again',
       (api) => api?.status?.stableRevision === name,
-      30_000,
     );
   });
 });

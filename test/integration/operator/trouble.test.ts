@@ -87,7 +87,7 @@ describe('the operator with a faulty environment or spec', () => {
       return quota.status?.hard !== undefined;
     });
     const api = await TestApi.create(sandbox, namespace, { progressDeadline: '10m' });
-    await api.watch.until('reported', () => api.message('Degraded').includes('exceeded quota'), 30_000);
+    await api.watch.until('reported', () => api.message('Degraded').includes('exceeded quota'));
     const ofJob = /pods of Job api-\S+-expand cannot be created: pod is forbidden: exceeded quota: pods/;
     assert.match(api.message('Degraded'), ofJob);
     assert.match(api.message(), ofJob);
@@ -102,7 +102,7 @@ describe('the operator with a faulty environment or spec', () => {
     await api.patch({ replicas: 4 });
     const ofDeployment =
       /pods of Deployment api-\S+ cannot be created: pod is forbidden: exceeded quota: pods/;
-    await api.watch.until('reported', () => ofDeployment.test(api.message()), 30_000);
+    await api.watch.until('reported', () => ofDeployment.test(api.message()));
     assert.match(api.message('Degraded'), ofDeployment);
     await api.remove();
   }).timeout(180_000);

@@ -53,7 +53,7 @@ describe('a canary of the worker on a real control plane', () => {
     await api.patch({ image: image('1.1.0'), canaryWeight: 50 });
     const sharesAre = (expected: Record<string, number>) => () =>
       (api.status.revisions ?? []).every(({ name, workers }) => workers?.share === expected[name]);
-    await api.watch.until('a canary', (view) => view?.status?.traffic?.effectiveWeight === 50, 60_000);
+    await api.watch.until('a canary', (view) => view?.status?.traffic?.effectiveWeight === 50);
     const fresh = api.status.updateRevision!;
     await eventually(
       'each revision has a worker',
@@ -81,14 +81,14 @@ describe('a canary of the worker on a real control plane', () => {
     const before = (await readyPods()).find(({ metadata }) => metadata.labels?.[LABELS.revision] === fresh);
     fewest = Number.POSITIVE_INFINITY;
     await api.patch({ canaryWeight: 100 });
-    await api.watch.until('promoted', (view) => view?.status?.stableRevision === fresh, 60_000);
+    await api.watch.until('promoted', (view) => view?.status?.stableRevision === fresh);
     await awaitDeployed('the old workers are removed', { [`${fresh}-worker`]: 2 });
     assert.ok(fewest >= 2, 'fewer workers were ready during the promotion');
     const after = (await readyPods()).map(({ metadata }) => metadata.uid);
     assert.ok(after.includes(before!.metadata.uid), 'the promotion replaced a worker');
 
     await api.patch({ image: image('jobs-of-version-2'), canaryWeight: 50 });
-    await api.reason('JobsIncompatible', 60_000);
+    await api.reason('JobsIncompatible');
     const latest = api.status.updateRevision;
     assert.match(
       api.message(),
@@ -98,7 +98,7 @@ describe('a canary of the worker on a real control plane', () => {
     );
     assert.deepEqual(await deployments(), [[`${fresh}-worker`, 2]]);
     await api.patch({ components: { worker: { canary: { enabled: false } } } });
-    await api.watch.until('a canary', (view) => view?.status?.traffic?.effectiveWeight === 50, 60_000);
+    await api.watch.until('a canary', (view) => view?.status?.traffic?.effectiveWeight === 50);
     await eventually('the workers stay on the stable revision', areDeployed({ 'api-worker': 2 }));
     await api.remove();
   });

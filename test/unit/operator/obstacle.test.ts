@@ -3,6 +3,7 @@ import { WriteFailedError } from '../../../operator/reconciler/act.js';
 import {
   failureOf,
   obstacleOf,
+  StatusRejectedError,
   withBoundedRetry,
   withObstacle,
 } from '../../../operator/reconciler/obstacle.js';
@@ -76,5 +77,14 @@ describe('failed writes', () => {
       assert.ok(!(failure instanceof TerminalError), String(error));
       assert.equal(failure.comesBack.retryWithinMs, 5_000);
     }
+  });
+
+  it('of a status are retried within 5 s if a policy denied them, otherwise within 30 s', () => {
+    const retryDelayMs = (message: string) => {
+      const rejected = new StatusRejectedError(message, { cause: apiError(422, message) });
+      return (withBoundedRetry(rejected) as ReconcileError).comesBack.retryWithinMs;
+    };
+    assert.equal(retryDelayMs("ValidatingAdmissionPolicy 'small' denied request: too large"), 5_000);
+    assert.equal(retryDelayMs('status.phase: Unsupported value: "Paused"'), 30_000, 'an older CRD');
   });
 });

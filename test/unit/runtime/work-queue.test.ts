@@ -71,17 +71,34 @@ describe('WorkQueue', () => {
     assert.deepEqual(await drain(queue), ['a', 'b']);
   });
 
-  it('doubles the backoff of a key with each failure, and resets it with forget()', () => {
-    const delays = Array.from({ length: 10 }, () => queue.addRateLimited('a'));
-    delays.forEach((delay, failures) => {
+  it('doubles the backoff of a key with each failed retry, and resets it with forget()', async () => {
+    for (let failures = 0; failures < 7; failures++) {
+      const delay = queue.addRateLimited('a');
       const full = 5 * 2 ** failures;
-      assert.ok(delay <= full && delay >= full * 0.8, `failure ${failures + 1}: ${delay} ms`);
-    });
+      assert.ok(delay <= full && delay >= full * 0.75, `failure ${failures + 1}: ${delay} ms`);
+      assert.equal(await queue.take(), 'a');
+      queue.done('a');
+    }
     assert.ok(queue.addRateLimited('other') <= 5);
     queue.forget('a');
     assert.ok(queue.addRateLimited('a') <= 5);
-    for (let i = 0; i < 3_000; i++) queue.addRateLimited('b');
-    assert.ok(queue.addRateLimited('b') <= 1_000_000);
+  });
+
+  it('does not prolong the backoff for failures of reconciles that events cause before the retry is due', async () => {
+    for (let failures = 0; failures < 30; failures++) {
+      queue.add('a');
+      await queue.take();
+      assert.ok(queue.addRateLimited('a') <= 5);
+      queue.done('a');
+    }
+    assert.equal(await queue.take(), 'a');
+    assert.ok(queue.addRateLimited('a') <= 10, 'the second failure');
+  });
+
+  it('shortens a pending retry to the limit of a later failure', async () => {
+    queue.addRateLimited('a');
+    assert.equal(queue.addRateLimited('a', 0), 0);
+    assert.equal(await queue.take(), 'a');
   });
 
   it('addAfter() uses the earliest of several delays', async () => {
