@@ -20,7 +20,7 @@ const NOT_COVERED = [
   'DNS names of Services: there is no DNS server, clients and pods use addresses',
   'cert-manager, External Secrets Operator, VerticalPodAutoscaler: only their CRDs are installed',
   "Compose: the official images of PostgreSQL, Redis, Envoy and Prometheus, in whose place are this machine's programs; Grafana; `--build`",
-  'Docker Swarm: its load balancer needs IPVS in the kernel',
+  'Docker Swarm: several nodes; ingress networks, which need IPVS in the kernel, and encrypted networks, which need ESP',
 ];
 
 interface Group {

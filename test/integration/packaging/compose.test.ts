@@ -51,7 +51,8 @@ interface Service {
   restart?: string;
   networks?: string[] | Record<string, object>;
   secrets?: (string | { source: string; target: string })[];
-  deploy?: { update_config?: object; rollback_config?: object; mode?: string };
+  ports?: { published: number; mode: string }[];
+  deploy?: { update_config?: object; rollback_config?: object; mode?: string; endpoint_mode?: string };
 }
 interface Compose {
   services: Record<string, Service>;
@@ -62,6 +63,20 @@ interface Compose {
 /** Networks of a service in either syntax. */
 const networksOf = ({ networks = [] }: Service) =>
   Array.isArray(networks) ? networks : Object.keys(networks);
+
+/** The name of all containers of the API in envoy.yaml. */
+const INSTANCES = 'api-instances';
+
+/** `address:port` of each upstream of the gateway. */
+function gatewayTargets(): string[] {
+  const envoy = readFileSync('deploy/compose/gateway/envoy.yaml', 'utf8');
+  const targets = [...envoy.matchAll(/address: (api[\w-]*), port_value: (\d+)/g)];
+  return targets.map(([, name, port]) => `${name}:${port}`);
+}
+
+function aliasesOf({ networks }: Service, network: string): string[] | undefined {
+  return (networks as Record<string, { aliases?: string[] }>)[network]?.aliases;
+}
 
 const load = (file: string) => parse(readFileSync(file, 'utf8'), { merge: true }) as Compose;
 
@@ -170,14 +185,10 @@ describe('deploy/compose/compose.yaml', () => {
       assert.ok(page.includes(file.replace('./', '')), file);
   });
 
-  it('the gateway and Prometheus have a target for each container of the API', () => {
+  it('the gateway resolves every container of the API by an alias, and Prometheus has a target for each', () => {
     const all = Object.keys(services).filter((name) => /^api(-\d)?$/.test(name));
-    const envoy = readFileSync('deploy/compose/gateway/envoy.yaml', 'utf8');
-    const targets = [...envoy.matchAll(/address: (api[\w-]*), port_value: (\d+)/g)];
-    assert.deepEqual(
-      targets.map(([, name, port]) => `${name}:${port}`),
-      all.map((name) => `${name}:${PORTS.http}`),
-    );
+    assert.deepEqual(gatewayTargets(), [`${INSTANCES}:${PORTS.http}`]);
+    for (const name of all) assert.deepEqual(aliasesOf(services[name]!, 'upstream'), [INSTANCES], name);
     const { scrape_configs } = parse(readFileSync('deploy/compose/monitoring/prometheus.yaml', 'utf8'));
     const [{ names, port }] = scrape_configs[0].dns_sd_configs;
     assert.deepEqual({ names, port }, { names: [...all, 'worker', 'auth'], port: PORTS.metrics });
@@ -209,5 +220,15 @@ describe('deploy/compose/swarm.yaml', () => {
     );
     assert.ok(rollback_config);
     assert.equal(services.migrate!.deploy!.mode, 'replicated-job');
+  });
+
+  it('publishes only the gateway, on ports of the nodes, and the gateway resolves every task of the API', () => {
+    const { services } = load('deploy/compose/swarm.yaml');
+    const published = Object.entries(services).flatMap(([name, { ports = [] }]) =>
+      ports.map(({ published, mode }) => `${name} ${published} ${mode}`),
+    );
+    assert.deepEqual(published, ['gateway 443 host', 'gateway 80 host']);
+    assert.equal(services.api!.deploy!.endpoint_mode, 'dnsrr', 'a name of the service is a list of tasks');
+    assert.deepEqual(aliasesOf(services.api!, 'front'), [INSTANCES]);
   });
 });

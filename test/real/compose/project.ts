@@ -10,14 +10,16 @@ export class ComposeProject {
   private constructor(
     private readonly docker: Docker,
     private readonly root: string,
+    private readonly env: Record<string, string>,
   ) {}
 
-  static create(docker: Docker): ComposeProject {
+  /** `env`: additional variables of all scripts. */
+  static create(docker: Docker, env: Record<string, string> = {}): ComposeProject {
     const root = join(docker.folder, 'repository');
     rmSync(root, { recursive: true, force: true });
     for (const folder of ['deploy/compose', 'deploy/alerts', 'deploy/dashboards'])
       cpSync(folder, join(root, folder), { recursive: true });
-    return new ComposeProject(docker, root);
+    return new ComposeProject(docker, root, env);
   }
 
   /** Selects the image for further commands: `export PCF_API_IMAGE=`. */
@@ -42,6 +44,6 @@ export class ComposeProject {
   }
 
   private run(script: string, cwd: string): Promise<string> {
-    return this.docker.sh(script, { cwd, env: { PCF_API_IMAGE: this.image } });
+    return this.docker.sh(script, { cwd, env: { ...this.env, PCF_API_IMAGE: this.image } });
   }
 }
