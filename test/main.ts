@@ -42,15 +42,8 @@ const unit = globSync('dist/test/unit/**/*.test.js').sort();
 const integration = globSync('dist/test/integration/**/*.test.js')
   .sort()
   .filter((file) => !Object.values(SENSITIVE).flat().includes(file));
-/** Files without the shared cluster, so that both calls of the step take the same time. */
-const WITHOUT_CLUSTER = [
-  ...globSync('dist/test/integration/{analysis,api-server}/*.test.js'),
-  ...filesOf('operator', 'rbac reporter'),
-  ...filesOf(
-    'packaging',
-    'alerts chart-templates compose operator-chart-permissions operator-chart-settings',
-  ),
-];
+/** Files that only use processes and databases. */
+const WITHOUT_CLUSTER = globSync('dist/test/integration/{analysis,api-server}/*.test.js');
 const needsCluster = (file: string) => !WITHOUT_CLUSTER.includes(file);
 const stories = globSync('dist/test/e2e/*.test.js');
 

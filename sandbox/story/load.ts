@@ -30,6 +30,12 @@ export interface LoadOptions {
   pauseMs?: number;
 }
 
+/**
+ * Responses for a share that is exact to a point or two, on machines of any speed: up to eight requests of the sample
+ * before are among them, and eight of this one are not.
+ */
+export const FOR_SHARES = 250;
+
 /** A response with GraphQL errors and HTTP status 200. */
 class GraphqlError extends Error {
   constructor(
@@ -60,9 +66,14 @@ export class Load {
     this.running = Array.from({ length: workers }, (_, index) => this.work(`load-${index}`));
   }
 
-  /** Samples the responses for a duration. */
-  async sample(durationMs: number): Promise<Sample> {
-    return this.sampleUntil(sleep(durationMs));
+  /** Samples the responses for a duration, and longer until there are `atLeast`. */
+  async sample(durationMs: number, atLeast = 1): Promise<Sample> {
+    const enough = async () => {
+      await sleep(durationMs);
+      const sample = this.current;
+      while (count(sample) < atLeast && !this.stopping.signal.aborted) await sleep(20);
+    };
+    return this.sampleUntil(enough());
   }
 
   /** Samples the responses until `end`. */

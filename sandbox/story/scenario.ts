@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { parse } from 'yaml';
 import type { Sandbox } from '../sandbox.js';
 import { sandboxToken } from '../tokens.js';
-import { count, faultCount, Load, type LoadOptions, type Sample, shares } from './load.js';
+import { count, FOR_SHARES, faultCount, Load, type LoadOptions, type Sample, shares } from './load.js';
 import { PcfApiKind, PcfApiWatch } from './pcfapi-watch.js';
 import { weightOf } from './route-timing.js';
 
@@ -133,7 +133,7 @@ export abstract class Scenario {
 
   /** Samples the responses and compares the shares with the expected ones. */
   protected async measure(when: string, expected: Record<string, number>): Promise<void> {
-    const sample = await this.load.sample(this.sampleMs);
+    const sample = await this.load.sample(this.sampleMs, FOR_SHARES);
     this.line(`served: ${shares(sample)} of ${count(sample)} requests, ${sample.failures.length} failed`);
     for (const [version, share] of Object.entries(expected)) {
       const measured = (100 * (sample.served[version] ?? 0)) / Math.max(1, count(sample));

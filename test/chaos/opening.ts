@@ -30,12 +30,12 @@ async function walkSteps(api: TestApi, load: Load, byHeader: Load): Promise<void
     strategy: { type: 'Canary', canary: { steps, scaleDownDelay: '10s' } },
   });
   await weightInEffect(api, 50);
-  const [all, withHeader] = await Promise.all([load.sample(1_500), byHeader.sample(1_500)]);
+  const [all, withHeader] = await Promise.all([load.sample(1_500, 100), byHeader.sample(1_500)]);
   near(all, 50);
   assert.deepEqual(Object.keys(withHeader.served), [NEW], 'requests with the header reach the canary');
   await api.patch({ canaryWeight: 80 });
   await weightInEffect(api, 80);
-  near(await load.sample(1_500), 80);
+  near(await load.sample(1_500, 100), 80);
 }
 
 /** The canary receives copies of 50 % of the requests, and serves only requests with the header. */
@@ -53,7 +53,7 @@ async function mirror({ api, watchdog }: World, load: Load, byHeader: Load): Pro
   );
   const canaries = watchdog.ready(updateRevision).map(({ status }) => (status as { podIP: string }).podIP);
   const before = await operations(api, canaries);
-  const [all, withHeader] = await Promise.all([load.sample(2_000), byHeader.sample(2_000)]);
+  const [all, withHeader] = await Promise.all([load.sample(2_000, 50), byHeader.sample(2_000)]);
   const copies = (await operations(api, canaries)) - before - count(withHeader);
   assert.deepEqual(Object.keys(all.served), [OLD]);
   const share = copies / count(all);

@@ -84,8 +84,7 @@ export function requestMetric({ successRate, latency }: MetricSpec) {
 /**
  * Difference between the last sample and the last one before the start. A counter that was reset, or that is new,
  * counts from 0: all of that happened since the start. After a reset, earlier requests of the process in the part
- * are missing, with their errors. A process that was started before the part and not scraped before it is not
- * counted in the part: which of its requests are older is unknown.
+ * are missing, with their errors.
  *
  * `resets()` finds no reset between the two samples next to the start, and the difference is positive again when the
  * new process has counted more. The start of the process shows it for all of its counters at the same time.
@@ -96,9 +95,24 @@ function increments(series: string, process: string, part: Part): string {
   const started = `last_over_time(${process}[${range}])`;
   const grown = `(${last} - ${atStart(series, part)} >= 0)`;
   const restarted = `(${started} != ${atStart(process, part)})`;
-  const unknown = `((${started} < ${seconds(part.from)}) unless ${atStart(process, part)})`;
+  const foundLate = `((${started} < ${seconds(part.from)}) unless ${atStart(process, part)})`;
   const continued = `${grown} and resets(${series}[${range}]) == 0 unless ignoring(${OWN_LABELS}) ${restarted}`;
-  return `((${continued}) or ${last}) unless ignoring(${OWN_LABELS}) ${unknown}`;
+  return [
+    `(((${continued}) or ${last}) unless ignoring(${OWN_LABELS}) ${foundLate})`,
+    `((${sinceFirstScrape(series, process, range)} or ${last}) and ignoring(${OWN_LABELS}) ${foundLate})`,
+  ].join(' or ');
+}
+
+/**
+ * The increase of the counters of a process that was started before the part and first scraped in it: which of its
+ * requests before that are older than the part is unknown. A new pod is usually one of these, because it becomes ready
+ * sooner than it is scraped. Without a result for a counter that is newer than the first scrape: it was 0 then.
+ */
+function sinceFirstScrape(series: string, process: string, range: string): string {
+  const samples = (of: string) => `count_over_time(${of}[${range}])`;
+  const isInEachScrape = `${samples(series)} == ignoring(${OWN_LABELS}) group_left ${samples(process)}`;
+  const increase = `last_over_time(${series}[${range}]) - min_over_time(${series}[${range}])`;
+  return `((${increase}) and (${isInEachScrape}))`;
 }
 
 function atStart(series: string, part: Part): string {

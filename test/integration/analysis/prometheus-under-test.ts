@@ -32,10 +32,10 @@ export class PrometheusUnderTest {
   }
 
   /** Exposes a new revision whose pods have executed `work` before their first scrape. */
-  async revision(work: (scraped: ScrapedRevision) => void) {
+  async revision(work: (scraped: ScrapedRevision) => void, startedAt?: number) {
     this.revisions += 1;
     const name = `api-${this.revisions}`;
-    const scraped = new ScrapedRevision(name);
+    const scraped = new ScrapedRevision(name, startedAt);
     work(scraped);
     this.api.expose(name, scraped);
     const query = `pcf_api_build_info{pcf_dev_revision="${name}"}`;
