@@ -89,7 +89,10 @@ export class WorkQueue {
     }
     const at = performance.now() + delayMs;
     const planned = this.timers.get(key);
-    if (planned && planned.at <= at) return;
+    if (planned && planned.at <= at) {
+      planned.isRetry ||= isRetry;
+      return;
+    }
     clearTimeout(planned?.timer);
     const timer = setTimeout(
       () => {
@@ -98,13 +101,13 @@ export class WorkQueue {
       },
       Math.min(delayMs, MAX_TIMER_MS),
     );
-    this.timers.set(key, { timer, at, isRetry });
+    this.timers.set(key, { timer, at, isRetry: isRetry || (planned?.isRetry ?? false) });
   }
 
   /**
    * Adds the key after an exponential backoff of at most `atMostMs`. A failure before the retry is due, of a reconcile
-   * that an event caused, does not count: twenty events within a second would otherwise delay the retry by minutes,
-   * as they do in client-go. Returns the time until the retry.
+   * that an event caused, does not count: twenty events within a second would otherwise delay the next retry by minutes, as
+   * they do in client-go. Returns the time until the retry.
    */
   addRateLimited(key: string, atMostMs = retryPolicy.maxMs): number {
     const planned = this.timers.get(key);
@@ -116,9 +119,13 @@ export class WorkQueue {
     return planned ? Math.max(0, Math.min(delayMs, planned.at - performance.now())) : delayMs;
   }
 
-  /** Resets the backoff of the key. */
+  /** Resets the backoff of the key. It was just processed, so a pending retry is not needed any more. */
   forget(key: string): void {
     this.failures.delete(key);
+    const planned = this.timers.get(key);
+    if (!planned?.isRetry) return;
+    clearTimeout(planned.timer);
+    this.timers.delete(key);
   }
 
   /** Waits for a key; undefined when the queue is closed. Call {@link done} after processing. */

@@ -132,7 +132,10 @@ export class PodWorker {
     this.refreshing = setTimeout(() => {
       this.refreshing = undefined;
       const references = new References(this.context.references, this.namespace);
-      refreshVolumes(this.pod, this.folder, references, this.address).catch(this.context.onError);
+      refreshVolumes(this.pod, this.folder, references, this.address).catch((error: unknown) => {
+        this.context.onError(error);
+        this.referencesChanged(); // for example while the API server is unavailable
+      });
     }, REFRESH_MS);
   }
 

@@ -62,7 +62,8 @@ export async function refreshVolumes(
       throw error;
     });
     for (const [name, content] of files) {
-      if (!Buffer.from(content).equals(readFileSync(join(root, name)))) put(join(root, name), content);
+      const path = join(root, name);
+      if (!existsSync(path) || !Buffer.from(content).equals(readFileSync(path))) put(path, content);
     }
   }
 }

@@ -31,10 +31,11 @@ export interface LoadOptions {
 }
 
 /**
- * Responses for a share that is exact to a point or two, on machines of any speed: up to eight requests of the sample
- * before are among them, and eight of this one are not.
+ * Enough responses for a share within two percentage points, on machines of any speed: up to eight requests that started
+ * in the sample have no response at its end.
  */
 export const FOR_SHARES = 250;
+const LONGER_MS = 60_000;
 
 /** A response with GraphQL errors and HTTP status 200. */
 class GraphqlError extends Error {
@@ -66,12 +67,13 @@ export class Load {
     this.running = Array.from({ length: workers }, (_, index) => this.work(`load-${index}`));
   }
 
-  /** Samples the responses for a duration, and longer until there are `atLeast`. */
-  async sample(durationMs: number, atLeast = 1): Promise<Sample> {
+  /** Samples the responses for a duration, and up to a minute longer until there are `atLeast`. */
+  async sample(durationMs: number, atLeast = 0): Promise<Sample> {
     const enough = async () => {
       await sleep(durationMs);
       const sample = this.current;
-      while (count(sample) < atLeast && !this.stopping.signal.aborted) await sleep(20);
+      const deadline = performance.now() + LONGER_MS;
+      while (responses(sample) < atLeast && performance.now() < deadline) await sleep(20);
     };
     return this.sampleUntil(enough());
   }
@@ -170,6 +172,10 @@ export function newSample(): Sample {
 
 export function count({ served }: Sample): number {
   return sum(served);
+}
+
+function responses(sample: Sample): number {
+  return count(sample) + faultCount(sample) + sample.failures.length;
 }
 
 /** Requests with intended errors of faulty versions. */

@@ -53,7 +53,8 @@ async function mirror({ api, watchdog }: World, load: Load, byHeader: Load): Pro
   );
   const canaries = watchdog.ready(updateRevision).map(({ status }) => (status as { podIP: string }).podIP);
   const before = await operations(api, canaries);
-  const [all, withHeader] = await Promise.all([load.sample(2_000, 50), byHeader.sample(2_000)]);
+  const whole = load.sample(2_000, 50);
+  const [all, withHeader] = await Promise.all([whole, byHeader.sampleUntil(whole)]);
   const copies = (await operations(api, canaries)) - before - count(withHeader);
   assert.deepEqual(Object.keys(all.served), [OLD]);
   const share = copies / count(all);

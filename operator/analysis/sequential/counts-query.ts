@@ -69,6 +69,19 @@ function timesOf(labels: Labels, selection: Selection): string {
   return `timestamp(${METRICS.operationCount}${selectorOf({}, labels, selection)})`;
 }
 
+/**
+ * When the last process that was started before the part, and not scraped before it, was first scraped, in seconds.
+ * Which of its requests before that are older than the part is unknown. A new pod is usually one of these, because it
+ * becomes ready sooner than Prometheus discovers it.
+ */
+export function discoveredQuery(labels: Labels, selection: Selection, part: Part): string {
+  const process = METRICS.processStart + selectorOf({}, labels, selection);
+  const range = rangeOf(part);
+  const isOlder = `last_over_time(${process}[${range}]) < ${seconds(part.from)}`;
+  const firstScrape = `min_over_time(timestamp(${process})[${range}:1s])`;
+  return `max((${firstScrape} and (${isOlder})) unless ${atStart(process, part)})`;
+}
+
 /** The first time, in seconds, at which all processes have been scraped since the start of the part. */
 export function scrapedSinceQuery(labels: Labels, selection: Selection, { from, to }: Part): string {
   const isScraped = `min(${timesOf(labels, selection)}) >= ${seconds(from)}`;
@@ -84,7 +97,8 @@ export function requestMetric({ successRate, latency }: MetricSpec) {
 /**
  * Difference between the last sample and the last one before the start. A counter that was reset, or that is new,
  * counts from 0: all of that happened since the start. After a reset, earlier requests of the process in the part
- * are missing, with their errors.
+ * are missing, with their errors. A process that was started before the part and not scraped before it is not
+ * counted in the part: see {@link discoveredQuery}.
  *
  * `resets()` finds no reset between the two samples next to the start, and the difference is positive again when the
  * new process has counted more. The start of the process shows it for all of its counters at the same time.
@@ -95,24 +109,9 @@ function increments(series: string, process: string, part: Part): string {
   const started = `last_over_time(${process}[${range}])`;
   const grown = `(${last} - ${atStart(series, part)} >= 0)`;
   const restarted = `(${started} != ${atStart(process, part)})`;
-  const foundLate = `((${started} < ${seconds(part.from)}) unless ${atStart(process, part)})`;
+  const unknown = `((${started} < ${seconds(part.from)}) unless ${atStart(process, part)})`;
   const continued = `${grown} and resets(${series}[${range}]) == 0 unless ignoring(${OWN_LABELS}) ${restarted}`;
-  return [
-    `(((${continued}) or ${last}) unless ignoring(${OWN_LABELS}) ${foundLate})`,
-    `((${sinceFirstScrape(series, process, range)} or ${last}) and ignoring(${OWN_LABELS}) ${foundLate})`,
-  ].join(' or ');
-}
-
-/**
- * The increase of the counters of a process that was started before the part and first scraped in it: which of its
- * requests before that are older than the part is unknown. A new pod is usually one of these, because it becomes ready
- * sooner than it is scraped. Without a result for a counter that is newer than the first scrape: it was 0 then.
- */
-function sinceFirstScrape(series: string, process: string, range: string): string {
-  const samples = (of: string) => `count_over_time(${of}[${range}])`;
-  const isInEachScrape = `${samples(series)} == ignoring(${OWN_LABELS}) group_left ${samples(process)}`;
-  const increase = `last_over_time(${series}[${range}]) - min_over_time(${series}[${range}])`;
-  return `((${increase}) and (${isInEachScrape}))`;
+  return `((${continued}) or ${last}) unless ignoring(${OWN_LABELS}) ${unknown}`;
 }
 
 function atStart(series: string, part: Part): string {

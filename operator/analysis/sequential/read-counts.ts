@@ -3,7 +3,13 @@ import { LRUCache } from 'lru-cache';
 import type { MetricSpec } from '../../api/v1alpha1/spec/analysis.js';
 import type { CountsReading, Sample, Windows } from '../analysis-model.js';
 import type { Labels, Selection } from '../built-in.js';
-import { countsQuery, sampleTimesQuery, scrapedSinceQuery, TIME_LABEL } from './counts-query.js';
+import {
+  countsQuery,
+  discoveredQuery,
+  sampleTimesQuery,
+  scrapedSinceQuery,
+  TIME_LABEL,
+} from './counts-query.js';
 
 /** Samples of an instant query at this time, in milliseconds since the epoch. Throws if the result is incomplete. */
 export type Ask = (query: string, at: number) => Promise<Sample[]>;
@@ -45,15 +51,19 @@ export class CountsReader {
     sizeCalculation: ({ counts }) => counts.length + 1,
   });
   private readonly starts = new LRUCache<string, Start>({ max: MAX_TESTS });
+  /** Results of {@link discovered}, once they are final. */
+  private readonly discoveries = new LRUCache<string, number>({ max: MAX_TESTS });
 
   /**
    * Prometheus scrapes the pods one after the other, so the counters of both revisions are of different times, up
    * to a scrape interval apart. The wide window contains the narrow window of the other revision: it starts with
    * the last samples before the start, and ends with the newest ones. The narrow window starts with the first
    * samples after the start, and ends with those that were taken before the newest ones of the other revision.
+   * All windows start later if a process was discovered later: then each of them has all processes.
    */
-  async read(request: CountsRequest, ask: Ask): Promise<CountsReading> {
-    const { since, at, canary, stable } = request;
+  async read(requested: CountsRequest, ask: Ask): Promise<CountsReading> {
+    const { since, at, canary, stable } = requested;
+    const request = { ...requested, since: await this.discovered(requested, ask) };
     const [mine, theirs] = await Promise.all([
       sampleTimes(request, canary, at, ask),
       sampleTimes(request, stable, at, ask),
@@ -63,6 +73,21 @@ export class CountsReader {
       this.windows(request, stable, [theirs?.mean, mine?.oldest], ask),
     ]);
     return { type: 'Counts', since, at, canary: ofCanary, stable: ofStable };
+  }
+
+  /** The start of the test, or when Prometheus discovered the last process that was started before it. */
+  private async discovered(request: CountsRequest, ask: Ask): Promise<number> {
+    const { labels, canary, stable, since, at } = request;
+    const id = JSON.stringify([canary, stable, since]);
+    const known = this.discoveries.get(id);
+    if (known !== undefined || at <= since) return known ?? since;
+    const part = { from: since, to: Math.min(at, since + SETTLED_WITHIN_MS), isFirst: true };
+    const times = await Promise.all(
+      [canary, stable].map((of) => ask(discoveredQuery(labels, of, part), part.to)),
+    );
+    const last = Math.max(since, ...times.flat().map(({ value }) => Math.round(value * 1000)));
+    if (part.to < at) this.discoveries.set(id, last);
+    return last;
   }
 
   private async windows(

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { METRICS } from '../../../contract/metrics.js';
 import type { Sample } from '../../../operator/analysis/analysis-model.js';
-import { scrapedSinceQuery } from '../../../operator/analysis/sequential/counts-query.js';
+import { discoveredQuery, scrapedSinceQuery } from '../../../operator/analysis/sequential/counts-query.js';
 import { CountsReader } from '../../../operator/analysis/sequential/read-counts.js';
 import { analysis as analysisSchema } from '../../../operator/api/v1alpha1/spec/analysis.js';
 import { eventually } from '../../support/cluster/pcf-api.js';
@@ -83,27 +82,36 @@ describe('PrometheusProvider with a real Prometheus: sequential test', () => {
     assert.match(early.detail!, /^the test starts at 2\S+$/);
   });
 
-  it('counts a process that was started before the test and not scraped before it from its first scrape', async () => {
+  it('starts when the last process that was started before the test is discovered', async () => {
     const stable = await under.revision((it) => it.requests(5_000));
     const since = Date.now();
     const rate = { successRate: {} };
-    // A new pod is ready, and receives its first requests, before Prometheus finds it.
+    // A new pod is ready, and receives its first requests, before Prometheus discovers it.
     const canary = await under.revision((it) => it.requests(40), since - 2_000);
+    const isDiscovered = async (revision: string) => {
+      const part = { from: since, to: Date.now(), isFirst: true };
+      const query = discoveredQuery(LABELS, { namespace: NAMESPACE, revision }, part);
+      return (await under.prometheus.samples(query, part.to)).length > 0;
+    };
+    await eventually('the new pod is discovered', () => isDiscovered(canary.name));
     stable.scraped.requests(2_000);
     canary.scraped.requests(300);
-    canary.scraped.requests(7, 'Deployments', { failed: true }); // a counter of errors that is newer than the first scrape
+    canary.scraped.requests(7, 'Deployments', { failed: true });
     const { value } = await counted(rate, [canary.name, stable.name], since, [307, 2_000]);
     assert.equal(value, '0.9772');
-    // Prometheus finds an old process of the stable revision after the start, for example after an outage.
+    // Prometheus discovers an old process of the stable revision later, for example after an outage.
     const old = new ScrapedRevision(stable.name, since - 3_600_000);
     old.requests(90_000, 'Deployments', { failed: true });
     under.api.expose(stable.name, old, 'pod-2');
-    await eventually('the old process is scraped', async () => {
-      const found = await under.prometheus.values(`count(${METRICS.processStart}{pod="pod-2"})`);
-      return found.length > 0;
-    });
-    old.requests(50);
-    await counted(rate, [canary.name, stable.name], since, [307, 2_050]);
+    await eventually('the old process is discovered', () => isDiscovered(stable.name));
+    for (const [scraped, count] of [
+      [canary.scraped, 20],
+      [stable.scraped, 100],
+      [old, 50],
+    ] as const)
+      scraped.requests(count);
+    const both = await counted(rate, [canary.name, stable.name], since, [20, 150]);
+    assert.equal(both.stableValue, '1', 'without the failures of the old process before');
   });
 
   it('reads a long step in parts, each once, and again after a restart', async () => {

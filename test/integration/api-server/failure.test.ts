@@ -18,12 +18,13 @@ import { migratedDatabase } from './migrated-database.js';
 const FAST = { PCF_API__DATABASE__RETRY_INITIAL: '100ms', PCF_API__DATABASE__RETRY_MAX: '500ms' };
 
 /** Body of /health/ready, once it contains the text. */
-async function readiness(server: ApiProcess, text: string): Promise<string> {
+async function readiness(server: ApiProcess, text: string, timeoutMs?: number): Promise<string> {
   let body = '';
-  await eventually(`/health/ready contains ${text}`, async () => {
+  const contains = async () => {
     body = await (await server.fetch('/health/ready')).text();
     return body.includes(text);
-  });
+  };
+  await eventually(`/health/ready contains ${text}`, contains, timeoutMs);
   return body;
 }
 
@@ -131,6 +132,7 @@ describe('api-server under failure', () => {
            WHERE application_name = 'pcf-api monitor' AND datname = current_database()`,
           url,
         );
+        assert.ok(ended.length <= 1, 'the monitor has one session');
         return ended.length === 1;
       });
       assert.equal((await server.fetch('/health/ready')).status, 200);
@@ -234,7 +236,7 @@ describe('api-server under failure', () => {
       PCF_API__DATABASE__URL: `postgresql://me:pw@127.0.0.1:${port}/pcf`,
       PCF_API__DATABASE__CONNECT_TIMEOUT: '200ms',
     });
-    await readiness(server, '"status":"unavailable"');
+    await readiness(server, '"status":"unavailable"', 3_000); // the default of connect_timeout is longer
     for (const socket of sockets) socket.destroy();
     hole.close();
   });

@@ -71,7 +71,7 @@ export class Docker {
     });
   }
 
-  /** Removes all containers and volumes, and stops the daemon. Its files are deleted when its mounts have ended. */
+  /** Removes all containers and volumes, and stops the daemon. Its files are deleted when its mounts are removed. */
   async remove(): Promise<void> {
     await this.sh('docker ps --all --quiet | xargs -r docker rm --force --volumes').catch(() => {});
     await this.daemon.stop(30_000);

@@ -35,7 +35,7 @@ const WRITES = ['create', 'update', 'patch', 'delete', 'deletecollection'];
 
 export class AuditLog {
   private readonly path: string;
-  /** Parsed so far: tests that poll would otherwise parse megabytes at each look. */
+  /** Parsed so far: tests that poll would otherwise parse megabytes on each poll. */
   private readonly events: AuditEvent[] = [];
   private readBytes = 0;
   /** Flags for kube-apiserver. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
+import { backoffMs } from '../../../operator/runtime/backoff.js';
 import { WorkQueue } from '../../../operator/runtime/work-queue.js';
 
 /** Takes all queued keys, without waiting for more. */
@@ -84,6 +85,11 @@ describe('WorkQueue', () => {
     assert.ok(queue.addRateLimited('a') <= 5);
   });
 
+  it('limits the backoff after any number of failures', () => {
+    const policy = { baseMs: 5, maxMs: 1_000_000, jitter: 0 };
+    assert.equal(backoffMs(3_000, policy), 1_000_000);
+  });
+
   it('does not prolong the backoff for failures of reconciles that events cause before the retry is due', async () => {
     for (let failures = 0; failures < 30; failures++) {
       queue.add('a');
@@ -95,9 +101,25 @@ describe('WorkQueue', () => {
     assert.ok(queue.addRateLimited('a') <= 10, 'the second failure');
   });
 
+  it('counts a failure of the requeue that precedes the retry, and discards the retry with forget()', async () => {
+    for (let failures = 0; failures < 12; failures++) {
+      queue.addRateLimited('a');
+      queue.addAfter('a', 1); // as lookAgainMs of a reconcile error
+      assert.equal(await queue.take(), 'a');
+      queue.done('a');
+    }
+    assert.ok(queue.addRateLimited('a') > 1_000, 'the thirteenth failure');
+    queue.forget('a');
+    queue.addRateLimited('a');
+    assert.equal(await queue.take(), 'a');
+    queue.done('a');
+    assert.ok(queue.addRateLimited('a') <= 10, 'the second failure since');
+  });
+
   it('shortens a pending retry to the limit of a later failure', async () => {
     queue.addRateLimited('a');
     assert.equal(queue.addRateLimited('a', 0), 0);
+    assert.equal(queue.depth, 1);
     assert.equal(await queue.take(), 'a');
   });
 
