@@ -76,7 +76,7 @@ describe('WorkQueue', () => {
     for (let failures = 0; failures < 7; failures++) {
       const delay = queue.addRateLimited('a');
       const full = 5 * 2 ** failures;
-      assert.ok(delay <= full && delay >= full * 0.75, `failure ${failures + 1}: ${delay} ms`);
+      assert.ok(delay <= full && delay >= full * 0.8, `failure ${failures + 1}: ${delay} ms`);
       assert.equal(await queue.take(), 'a');
       queue.done('a');
     }
