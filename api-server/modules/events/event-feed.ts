@@ -1,7 +1,7 @@
 /** Distributes events to the subscribers of this process. One reader serves all of them and stops when there are none. */
 import { AsyncResource } from 'node:async_hooks';
 import type { Logger } from '../../observability/logging/logger.js';
-import type { EventLog } from './event-log.js';
+import type { EventLog, LogRange } from './event-log.js';
 import type { EventSignal, SignalListener } from './event-signal.js';
 import { SubscriberQueue } from './subscriber-queue.js';
 
@@ -18,6 +18,8 @@ const POLL_MS = { connected: 5_000, disconnected: 1_000 };
 
 export class EventFeed {
   readonly #subscribers = new Set<SubscriberQueue>();
+  /** Those of them that have no start position yet. */
+  readonly #starting = new Set<SubscriberQueue>();
   /** The reader must not inherit the deadline, the session or the log fields of the request that starts it. */
   readonly #readerContext = new AsyncResource('EventFeed');
   /** Resolves when the reader has its start position; undefined while no reader runs. */
@@ -37,30 +39,34 @@ export class EventFeed {
     });
   };
 
+  /** Number of subscribers that miss no later event. */
   get subscribers(): number {
-    return this.#subscribers.size;
+    return this.#subscribers.size - this.#starting.size;
   }
 
-  /** After it resolves, the queue receives every event that is newer than the log at that time. */
-  async attach(): Promise<SubscriberQueue> {
+  /** The queue receives every event that is newer than `range`, the log at the start of the subscription. */
+  async attach(): Promise<{ queue: SubscriberQueue; range: LogRange }> {
     const queue = new SubscriberQueue();
-    if (this.#closed) {
-      queue.end();
-      return queue;
+    if (this.#closed) queue.end();
+    else {
+      this.#subscribers.add(queue);
+      this.#starting.add(queue);
+      this.#started ??= this.#readerContext.runInAsyncScope(() => this.#start());
     }
-    this.#subscribers.add(queue);
-    this.#started ??= this.#readerContext.runInAsyncScope(() => this.#start());
     try {
       await this.#started;
+      return { queue, range: await this.parts.log.range() };
     } catch (error) {
       this.detach(queue);
       throw error;
+    } finally {
+      this.#starting.delete(queue);
     }
-    return queue;
   }
 
   detach(queue: SubscriberQueue): void {
     queue.end();
+    this.#starting.delete(queue);
     this.#subscribers.delete(queue);
     if (this.#subscribers.size === 0) this.#wakeReader();
   }

@@ -37,9 +37,9 @@ export async function subscribeToEvents(
   beforeEach: () => void,
 ): Promise<AsyncIterableIterator<DomainEvent>> {
   const position = after == null ? undefined : positionOf(after);
-  const queue = await feed.attach();
+  const { queue, range } = await feed.attach();
+  const { newest, deleted } = range;
   try {
-    const { newest, deleted } = await log.range();
     if (position !== undefined && position > newest) {
       throw badUserInput({ field: 'after', message: 'is not a cursor of an event of this API' });
     }
