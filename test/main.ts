@@ -21,7 +21,10 @@ import { mergeResults, RESULTS_FILE, type Results, summaryOf } from './support/r
 const SENSITIVE = {
   operator: [
     // Those with a cluster of their own first, because a shared cluster runs until the end.
-    ...filesOf('operator', 'bare-cluster fairness drift replicas shards steady provider-change resilience trouble'),
+    ...filesOf(
+      'operator',
+      'bare-cluster fairness drift replicas shards steady provider-change resilience trouble',
+    ),
     ...globSync('dist/test/chaos/*.test.js'),
   ],
   api: [

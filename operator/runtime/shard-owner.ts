@@ -80,7 +80,7 @@ export class ShardOwner {
     } finally {
       ending.abort();
       await balancing.catch(() => {});
-      await Promise.all([this.leave(), ...[...this.owned.keys()].map((shard) => this.giveUp(shard))]);
+      await Promise.all([this.leave(), ...[...this.owned.keys()].map((shard) => this.releaseShard(shard))]);
     }
   }
 
@@ -102,7 +102,7 @@ export class ShardOwner {
     const leases = new Map(items.map((item) => [item.metadata.name, item as Lease]));
     const quota = quotaOf(identity, await this.countOwned(leases), shards);
     const working = [...this.owned].filter(([, { leaving }]) => !leaving.signal.aborted);
-    for (const [shard] of working.slice(quota)) void this.giveUp(shard);
+    for (const [shard] of working.slice(quota)) void this.releaseShard(shard);
     let free = quota - working.length;
     for (let shard = 0; shard < shards; shard++) {
       if (this.owned.has(shard)) continue;
@@ -170,7 +170,7 @@ export class ShardOwner {
     this.logger.info({ shard }, 'released shard');
   }
 
-  private async giveUp(shard: number): Promise<void> {
+  private async releaseShard(shard: number): Promise<void> {
     const owned = this.owned.get(shard);
     owned?.leaving.abort();
     await owned?.left;

@@ -20,7 +20,7 @@ class Member {
   readonly running: Promise<void>;
   readonly owner: ShardOwner;
   readonly client: KubeClient;
-  /** Duration of the work that is finished after a shard was given up. In milliseconds. */
+  /** Duration of the last work before a shard is released. In milliseconds. */
   finishMs = 0;
 
   constructor(kubeConfig: KubeConfig, identity: string, shards: number) {
