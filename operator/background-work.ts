@@ -3,8 +3,7 @@
  * Jobs. A result that matters to a PcfApi enqueues it.
  */
 import type { Logger } from 'pino';
-import type { Registry } from 'prom-client';
-import { analysisMetrics } from './analysis/analysis-metrics.js';
+import type { AnalysisMetrics } from './analysis/analysis-metrics.js';
 import { workQueueKey } from './analysis/freeze-queries.js';
 import { JobProvider } from './analysis/providers/job.js';
 import { PrometheusProvider } from './analysis/providers/prometheus.js';
@@ -12,7 +11,7 @@ import { WebhookProvider } from './analysis/providers/webhook.js';
 import { AnalysisScheduler } from './analysis/scheduler.js';
 import type { LinkService } from './approvals/link-service.js';
 import { MigrationProgress } from './migrations/live-reports.js';
-import { notifyMetrics } from './notify/notification-metrics.js';
+import type { NotifyMetrics } from './notify/notification-metrics.js';
 import { Notifier } from './notify/notifier.js';
 import { Reporter } from './notify/reporter.js';
 import type { Caches } from './reconciler/caches.js';
@@ -30,7 +29,9 @@ export interface BackgroundWorkOptions {
   events: EventRecorder;
   /** Creates the approval links of notifications. */
   links: LinkService | undefined;
-  registry: Registry;
+  /** Shared by the shards of this process. */
+  analysisMetrics: AnalysisMetrics;
+  notifyMetrics: NotifyMetrics;
   logger: Logger;
   clock: () => number;
   enqueue: (key: string, priority?: Priority) => void;
@@ -44,10 +45,10 @@ export class BackgroundWork {
   readonly podCreation: PodCreationEvents;
 
   constructor(options: BackgroundWorkOptions) {
-    const { reader: client, events, links, registry, logger, enqueue } = options;
+    const { reader: client, events, links, notifyMetrics: metrics, logger, enqueue } = options;
     const secrets = new SecretReader(client);
     this.measuring = createScheduler(options, secrets);
-    const outgoing = { secrets, events, metrics: notifyMetrics(registry), logger };
+    const outgoing = { secrets, events, metrics, logger };
     this.notifier = new Notifier({ ...outgoing, ...(links ? { links } : {}) });
     this.reporter = new Reporter(outgoing);
     const onNews = (key: string) => enqueue(key, 'low');
@@ -77,7 +78,7 @@ export class BackgroundWork {
 }
 
 function createScheduler(
-  { writer, caches, registry, logger, clock, enqueue }: BackgroundWorkOptions,
+  { writer, caches, analysisMetrics: metrics, logger, clock, enqueue }: BackgroundWorkOptions,
   secrets: SecretReader,
 ): AnalysisScheduler {
   return new AnalysisScheduler({
@@ -88,7 +89,7 @@ function createScheduler(
     ],
     concurrency: { Prometheus: 16, Webhook: 8, Job: 32 },
     onMeasured: (key) => enqueue(workQueueKey(key)),
-    metrics: analysisMetrics(registry),
+    metrics,
     logger,
     now: clock,
   });

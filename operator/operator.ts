@@ -7,40 +7,35 @@
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import dotI from '@dot-i/k8s-operator';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { Analyst } from './analysis/analyst.js';
-import { FreezeQueries } from './analysis/freeze-queries.js';
-import { FIELD_MANAGER, GROUP } from './api/v1alpha1/pcfapi.js';
+import { analysisMetrics } from './analysis/analysis-metrics.js';
+import { FIELD_MANAGER } from './api/v1alpha1/pcfapi.js';
 import type { LinkService } from './approvals/link-service.js';
-import { BackgroundWork } from './background-work.js';
-import { FinishedJobs } from './migrations/finished-jobs.js';
+import { notifyMetrics } from './notify/notification-metrics.js';
 import { createLinks, createPages, type Page } from './pages.js';
-import { Actor } from './reconciler/act.js';
 import { Caches } from './reconciler/caches.js';
 import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
 import { enqueueOnEvents, startResync } from './reconciler/enqueue.js';
+import { OwnedKeys } from './reconciler/owned-keys.js';
 import { Metrics } from './reconciler/pcfapi-metrics.js';
 import { inReconcileSpan, inRequestSpan } from './reconciler/reconcile-span.js';
-import { Reconciler } from './reconciler/reconciler.js';
-import { SigningKeyWriter } from './reconciler/signing-key-writer.js';
-import { Applier } from './runtime/apply.js';
+import type { ReconcileResult } from './reconciler/reconciler.js';
 import { CacheSet } from './runtime/cache-set.js';
 import { Controller } from './runtime/controller.js';
 import { clientMetrics, leaderMetrics } from './runtime/controller-metrics.js';
-import { EventRecorder } from './runtime/events.js';
 import { HttpServer } from './runtime/http-server.js';
-import { KubeClient } from './runtime/kube-client.js';
+import { KubeClient, type KubeClientOptions } from './runtime/kube-client.js';
 import { LeaderElector } from './runtime/leader-election.js';
 import { TokenBucket } from './runtime/rate-limiter.js';
+import { ShardOwner, type ShardWork } from './runtime/shard-owner.js';
+import { shardOf } from './runtime/sharding.js';
+import { keyOf } from './runtime/store.js';
 import type { OperatorSettings } from './settings.js';
+import { Shard } from './shard.js';
 
-/** Maximum duration of running reconciles after a stop was requested. */
-const STOP_DEADLINE_MS = 20_000;
-const FLUSH_DEADLINE_MS = 2_000;
-/** Caches that synced this recently are not renewed when the process becomes leader. */
+/** Caches that synced this recently are not renewed when the process becomes the owner of a shard. */
 const FRESH_MS = 1_000;
 
 export class PcfOperator extends dotI.default {
@@ -48,25 +43,31 @@ export class PcfOperator extends dotI.default {
   private readonly stopping = new AbortController();
   private readonly watching = new AbortController();
   private readonly identity = `${hostname()}_${randomUUID().slice(0, 8)}`;
-  /** For watches and the Lease: neither waits for --kube-api-qps. */
+  /** For watches and Leases, which do not wait for --kube-api-qps. */
   private readonly reader: KubeClient;
-  /** For all writes, which only the leader may perform. */
-  private readonly writer: KubeClient;
+  /** Options of the clients for writes, which only the owner of a shard may perform. */
+  private readonly writes: KubeClientOptions;
+  /**
+   * Held by the leader or, with several shards, by all processes with this number of shards together: processes with
+   * another number, or without shards, wait until it expires. Otherwise a PcfApi would have two owners.
+   */
   private readonly elector: LeaderElector;
+  /** Undefined with one shard, which belongs to the leader. */
+  private readonly owner: ShardOwner | undefined;
+  /** Shards that this process reconciles. */
+  private readonly shards = new Map<number, Shard>();
   private readonly cacheSet: CacheSet;
   private readonly caches: Caches;
-  private readonly events: EventRecorder;
   private readonly metrics: Metrics;
+  private readonly shardMetrics: ReturnType<typeof metricsOfShards>;
   private readonly links: LinkService | undefined;
-  private readonly background: BackgroundWork;
   private readonly controller: Controller;
+  private readonly keys: OwnedKeys;
   private readonly http: HttpServer;
   private readonly pages: readonly Page[];
   private resync: NodeJS.Timeout | undefined;
   private synced = false;
   private syncedAt = 0;
-  /** Whether this process reconciles. A standby only watches. */
-  private isWorking = false;
 
   constructor(
     private readonly settings: OperatorSettings,
@@ -75,38 +76,30 @@ export class PcfOperator extends dotI.default {
     super(messagesTo(log));
     collectDefaultMetrics({ register: this.registry });
     const requests = clientMetrics(this.registry, this.kubeConfig.getCurrentCluster()?.server ?? '');
-    const onRequest = requests.requested;
-    const { leaseNamespace: namespace, kubeApiQps, kubeApiBurst } = settings;
-    const userAgent = `${FIELD_MANAGER} (${this.identity})`;
-    this.reader = new KubeClient(this.kubeConfig, { userAgent, onRequest });
-    this.writer = new KubeClient(this.kubeConfig, {
-      userAgent,
-      onRequest,
+    const { kubeApiQps, kubeApiBurst } = settings;
+    const reads = { userAgent: `${FIELD_MANAGER} (${this.identity})`, onRequest: requests.requested };
+    this.reader = new KubeClient(this.kubeConfig, reads);
+    this.writes = {
+      ...reads,
       onThrottle: requests.throttled,
       limiter: kubeApiQps > 0 ? new TokenBucket(kubeApiQps, kubeApiBurst) : undefined,
-      guardWrite: () => this.guard(),
-      writeSignal: () => (settings.leaderElection ? this.elector.signal : undefined),
       inRequestSpan,
-    });
-    const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = settings;
-    const lease = {
-      namespace,
-      name: FIELD_MANAGER,
-      identity: this.identity,
-      leaseDurationMs,
-      renewDeadlineMs,
-      retryPeriodMs,
     };
-    this.elector = new LeaderElector(this.reader, lease, log);
-    leaderMetrics(this.registry, FIELD_MANAGER, () => !settings.leaderElection || this.elector.isLeader());
+    this.elector = this.createElector();
+    this.owner = settings.shards > 1 ? this.createOwner() : undefined;
+    leaderMetrics(this.registry, () => this.owner?.states() ?? [[FIELD_MANAGER, this.isLeader()]]);
     this.cacheSet = new CacheSet(this.reader, log);
     this.caches = new Caches(this.cacheSet, settings.namespaces, settings.clusterWindows);
-    this.events = new EventRecorder(this.writer, `${GROUP}/${FIELD_MANAGER}`, this.identity, log);
     this.metrics = new Metrics(this.registry);
-    const { reader, writer, caches, registry } = this;
-    this.links = createLinks({ settings, reader, writer, caches, registry, logger: log });
-    this.background = this.createBackgroundWork();
+    this.shardMetrics = metricsOfShards(this.registry);
+    const { reader, caches, registry } = this;
+    this.links = createLinks({ settings, client: reader, caches, registry, logger: log });
     this.controller = this.createController();
+    this.keys = new OwnedKeys(
+      this.controller.queue,
+      (key) => this.shardFor(key) !== undefined,
+      (key) => this.caches.pcfApis.get(...(key.split('/') as [string, string])) !== undefined,
+    );
     this.http = this.createHttpServer();
     this.pages = createPages({ settings, reader, caches, links: this.links, logger: log });
   }
@@ -117,11 +110,9 @@ export class PcfOperator extends dotI.default {
     try {
       if (this.settings.leaderElection) await this.elector.acquire(this.stopping.signal);
       const leading = this.lead();
-      await Promise.race([this.renewCaches(), leading]);
-      this.isWorking = true;
       this.controller.start();
-      this.resync = startResync(this.settings.resyncMs, this.caches, this.controller.queue);
-      await leading;
+      this.resync = startResync(this.settings.resyncMs, this.caches, this.keys);
+      await (this.owner ? this.shareShards(this.owner, leading) : this.workAlone(leading));
     } catch (error) {
       if (!this.stopping.signal.aborted) throw error;
     } finally {
@@ -141,9 +132,10 @@ export class PcfOperator extends dotI.default {
     for (const page of this.pages) await page.listen();
     enqueueOnEvents({
       caches: this.caches,
-      queue: this.controller.queue,
-      isWorking: () => this.isWorking,
-      onEdit: (key) => this.metrics.edited(key),
+      queue: this.keys,
+      onEdit: (key) => {
+        if (this.shardFor(key)) this.metrics.edited(key);
+      },
     });
     this.cacheSet.start(this.watching.signal);
     await Promise.race([this.cacheSet.synced(), aborted(this.stopping.signal)]);
@@ -152,13 +144,62 @@ export class PcfOperator extends dotI.default {
     this.log.info({ pcfApis: this.caches.pcfApis.list().length }, 'caches synced');
   }
 
+  private async workAlone(leading: Promise<void>): Promise<void> {
+    const work = this.startShard(0, this.settings.leaderElection ? [this.elector] : []);
+    try {
+      await leading;
+    } finally {
+      await work.stop();
+    }
+  }
+
+  private async shareShards(owner: ShardOwner, leading: Promise<void>): Promise<void> {
+    const ending = new AbortController();
+    const sharing = owner.run(ending.signal);
+    try {
+      await Promise.race([sharing, leading]);
+    } finally {
+      ending.abort();
+      await sharing.catch(() => {});
+    }
+  }
+
+  /** Reconciles the PcfApis of a shard. `electors`: the Leases on which it depends. */
+  private startShard(number: number, electors: readonly LeaderElector[]): ShardWork {
+    const shard = this.createShard(electors);
+    let isStopped = false;
+    void this.renewCaches().then(() => {
+      if (isStopped) return;
+      this.shards.set(number, shard);
+      const keys = this.caches.pcfApis.list().map(keyOf);
+      this.keys.addAll(keys.filter((key) => this.shardFor(key) === shard));
+    });
+    return {
+      stop: () => {
+        isStopped = true;
+        this.shards.delete(number);
+        return shard.stop();
+      },
+    };
+  }
+
+  private shardFor(key: string): Shard | undefined {
+    return this.shards.get(shardOf(key, this.settings.shards));
+  }
+
   /**
    * A watch of a standby can fail silently. Its plan would be based on an old spec and status, and revert
-   * writes of the previous leader. Therefore a new leader lists PcfApis again.
+   * writes of the previous owner. Therefore a new owner lists PcfApis again.
    */
   private async renewCaches(): Promise<void> {
-    if (performance.now() - this.syncedAt < FRESH_MS) return;
+    const startedAt = performance.now();
+    if (startedAt - this.syncedAt < FRESH_MS) return;
     await this.caches.pcfApis.renew();
+    this.syncedAt = startedAt;
+  }
+
+  private isLeader(): boolean {
+    return !this.settings.leaderElection || this.elector.isLeader();
   }
 
   private async lead(): Promise<void> {
@@ -171,71 +212,55 @@ export class PcfOperator extends dotI.default {
   private async shutDown(): Promise<void> {
     this.log.info('stopping operator');
     clearInterval(this.resync);
-    this.background.stopMeasuring();
-    await within(STOP_DEADLINE_MS, this.controller.stop());
-    this.background.stopFollowing();
-    await within(FLUSH_DEADLINE_MS, this.background.flush());
-    this.background.stopSending();
-    await within(FLUSH_DEADLINE_MS, this.events.flush());
+    void this.controller.stop(); // the shards have awaited its reconciles
     await this.elector.release();
     this.watching.abort();
     await this.cacheSet.stopped();
     for (const page of this.pages) await page.close();
     await this.http.close();
-    await Promise.all([this.reader.close(), this.writer.close()]);
+    await this.reader.close();
   }
 
-  private guard(): void {
-    if (this.settings.leaderElection) this.elector.guard();
+  private createElector(): LeaderElector {
+    const { shards } = this.settings;
+    const shared = { identity: `shards-${shards}`, isShared: true };
+    const lease = { ...this.leaseOptions(), ...(shards > 1 ? shared : {}) };
+    return new LeaderElector(this.reader, lease, this.log);
   }
 
-  private createBackgroundWork(): BackgroundWork {
-    const { reader, writer, caches, events, links, registry, log: logger } = this;
-    return new BackgroundWork({
-      ...{ reader, writer, caches, events, links, registry, logger, clock },
-      enqueue: (key, priority) => this.controller.queue.add(key, priority),
+  private createOwner(): ShardOwner {
+    const start = (shard: number, elector: LeaderElector) => this.startShard(shard, [this.elector, elector]);
+    const { shards } = this.settings;
+    return new ShardOwner(this.reader, { ...this.leaseOptions(), shards, start }, this.log);
+  }
+
+  private leaseOptions() {
+    const { leaseNamespace: namespace, leaseDurationMs, renewDeadlineMs, retryPeriodMs } = this.settings;
+    const { identity } = this;
+    return { namespace, name: FIELD_MANAGER, identity, leaseDurationMs, renewDeadlineMs, retryPeriodMs };
+  }
+
+  private createShard(electors: readonly LeaderElector[]): Shard {
+    const { kubeConfig, reader, writes, identity, caches, links, metrics, log: logger } = this;
+    return new Shard({
+      ...{ kubeConfig, reader, writes, identity, caches, links, metrics, logger, clock, electors },
+      ...this.shardMetrics,
+      enqueue: (key, priority = 'normal') => this.keys.add(key, priority),
     });
   }
 
   private createController(): Controller {
-    const { measuring, notifier, reporter, migrationProgress, podCreation } = this.background;
-    const applier = new Applier(this.writer, {
-      fieldManager: FIELD_MANAGER,
-      annotation: `${GROUP}/applied-hash`,
-      onWrite: (type, written) => this.caches.noteWrite(type, written),
-    });
-    const reconciler = new Reconciler({
-      client: this.writer,
-      caches: this.caches,
-      actor: new Actor(this.writer, applier, this.caches),
-      events: this.events,
-      metrics: this.metrics,
-      deliveryMetrics: new DeliveryMetrics(this.registry),
-      logger: this.log,
-      analyst: new Analyst(measuring),
-      freezeQueries: new FreezeQueries(measuring),
-      notifier,
-      hasApprovalLinks: this.links !== undefined,
-      reporter,
-      migrationProgress,
-      finishedJobs: new FinishedJobs(this.reader, this.caches),
-      podCreation,
-      signingKeys: new SigningKeyWriter({
-        client: this.writer,
-        onWrite: (written) => this.caches.secrets.noteWrite(written),
-        clock,
-        logger: this.log,
-      }),
-      clock,
-      wallClock: Date.now,
-    });
     return new Controller({
       name: 'pcfapi',
       workers: this.settings.concurrency,
-      reconcile: (key) => inReconcileSpan(key, this.caches, () => reconciler.reconcile(key)),
+      reconcile: (key) => inReconcileSpan(key, this.caches, () => this.reconcile(key)),
       logger: this.log,
       registry: this.registry,
     });
+  }
+
+  private async reconcile(key: string): Promise<ReconcileResult> {
+    return this.shardFor(key)?.reconcile(key) ?? {};
   }
 
   private createHttpServer(): HttpServer {
@@ -259,9 +284,13 @@ function clock(): number {
   return Math.round(performance.timeOrigin + performance.now());
 }
 
-/** Waits for the work with a timeout. The timer does not keep the process alive. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  await Promise.race([work, sleep(ms, undefined, { ref: false })]);
+/** Registered once: the shards of a process share them. */
+function metricsOfShards(registry: Registry) {
+  return {
+    deliveryMetrics: new DeliveryMetrics(registry),
+    analysisMetrics: analysisMetrics(registry),
+    notifyMetrics: notifyMetrics(registry),
+  };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -38,17 +38,17 @@ export function createPages({ links, ...parts }: Parts & { links: LinkService | 
   ];
 }
 
-/** A request with a link is an edit by a user, like one by kubectl: standbys perform it, too. */
+/** A request with a link is an edit by a user, like one by kubectl: processes that do not own the PcfApi perform it, too. */
 export function createLinks({
   settings: { approvals, leaseNamespace: namespace },
   ...parts
-}: Parts & { writer: KubeClient; registry: Registry }): LinkService | undefined {
+}: Omit<Parts, 'reader'> & { client: KubeClient; registry: Registry }): LinkService | undefined {
   if (!approvals) return undefined;
-  const { reader, writer, caches, registry, logger } = parts;
+  const { client, caches, registry, logger } = parts;
   const { publicUrl, keySecret: name } = approvals;
   return new LinkService({
-    ...{ publicUrl, client: reader, pcfApis: caches.pcfApis, registry, logger },
-    keys: new LinkKeys({ reader, writer, namespace, name, now: Date.now }),
+    ...{ publicUrl, client, pcfApis: caches.pcfApis, registry, logger },
+    keys: new LinkKeys({ client, namespace, name, now: Date.now }),
     requests: REQUEST_ANNOTATIONS,
     now: Date.now,
   });

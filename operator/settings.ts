@@ -28,6 +28,8 @@ export interface OperatorSettings {
   renewDeadlineMs: number;
   /** Time between two attempts to acquire or renew the Lease. */
   retryPeriodMs: number;
+  /** Number of shards of the PcfApis. 1: one replica reconciles all of them. */
+  shards: number;
   /** PcfApis reconciled at the same time. */
   concurrency: number;
   /** Interval at which each PcfApi is reconciled without a change; 0: never. */
@@ -66,6 +68,7 @@ interface Flags {
   leaseDuration: number;
   renewDeadline: number;
   retryPeriod: number;
+  shards: number;
   concurrency: number;
   kubeApiQps: number;
   port: number;
@@ -82,6 +85,8 @@ interface Flags {
   traceSampleRatio: number;
 }
 
+/** Each replica reads the Leases of all shards in each retry period. */
+const MAX_SHARDS = 64;
 const NO_LEADER_ELECTION = 'PCF_NO_LEADER_ELECTION';
 const CLUSTER_WINDOWS = 'PCF_CLUSTER_WINDOWS';
 
@@ -120,6 +125,8 @@ export function readSettings(argv: readonly string[]): OperatorSettings {
     flags.clusterWindows = booleanIn(CLUSTER_WINDOWS, command);
   if (!(retryPeriod < renewDeadline && renewDeadline < leaseDuration))
     command.error('error: required: --retry-period < --renew-deadline < --lease-duration');
+  if (flags.shards > 1 && !flags.leaderElection)
+    command.error('error: --shards needs leader election; remove --no-leader-election');
   if (kubeApiBurst !== undefined && kubeApiBurst < flags.kubeApiQps)
     command.error('error: --kube-api-burst must not be below --kube-api-qps');
   const [given] = command.processedArgs as [OperatorSettings['command']];
@@ -202,6 +209,15 @@ function optionsOf(command: Command): Command {
       )
         .argParser(duration)
         .default(2_000, '2s'),
+    )
+    .addOption(
+      option(
+        '--shards <count>',
+        'number of shards of the PcfApis, which the replicas share; 1: one replica reconciles, the others are standbys',
+        'PCF_SHARDS',
+      )
+        .argParser(wholeNumber(1, MAX_SHARDS))
+        .default(1),
     )
     .addOption(
       option('--concurrency <count>', 'PcfApis reconciled at the same time', 'PCF_CONCURRENCY')

@@ -21,7 +21,7 @@ import { mergeResults, RESULTS_FILE, type Results, summaryOf } from './support/r
 const SENSITIVE = {
   operator: [
     // Those with a cluster of their own first, because a shared cluster runs until the end.
-    ...filesOf('operator', 'fairness drift replicas steady provider-change resilience trouble'),
+    ...filesOf('operator', 'fairness drift replicas shards steady provider-change resilience trouble'),
     ...globSync('dist/test/chaos/*.test.js'),
   ],
   api: [

@@ -44,6 +44,7 @@ export class AnalysisScheduler {
   private readonly tasks = new Map<string, Map<string, Task>>();
   private readonly waiting: Record<Provider['type'], Task[]> = { Prometheus: [], Webhook: [], Job: [] };
   private readonly running: Record<Provider['type'], number> = { Prometheus: 0, Webhook: 0, Job: 0 };
+  private readonly reported: Record<Provider['type'], number> = { Prometheus: 0, Webhook: 0, Job: 0 };
   private stopped = false;
 
   constructor(private readonly options: SchedulerOptions) {}
@@ -107,7 +108,7 @@ export class AnalysisScheduler {
     const queue = this.waiting[provider];
     const index = queue.indexOf(task);
     if (index >= 0) queue.splice(index, 1);
-    this.options.metrics.waiting.set({ provider }, queue.length);
+    this.reportWaiting(provider);
   }
 
   private pump(): void {
@@ -117,8 +118,15 @@ export class AnalysisScheduler {
       while (this.running[type] < this.options.concurrency[type] && queue.length > 0) {
         void this.run(provider, queue.shift()!);
       }
-      this.options.metrics.waiting.set({ provider: type }, queue.length);
+      this.reportWaiting(type);
     }
+  }
+
+  /** As a difference, because several schedulers can share the metric. */
+  private reportWaiting(provider: Provider['type']): void {
+    const count = this.waiting[provider].length;
+    this.options.metrics.waiting.inc({ provider }, count - this.reported[provider]);
+    this.reported[provider] = count;
   }
 
   private async run(provider: Provider, task: Task): Promise<void> {

@@ -26,10 +26,8 @@ const MIN_READ_INTERVAL_MS = 1_000;
 type Secret = KubeObject & { data?: Record<string, string> };
 
 export interface LinkKeysOptions {
-  /** Reads. Verification needs no leader. */
-  reader: Pick<KubeClient, 'list'>;
-  /** Writes of the leader. */
-  writer: Pick<KubeClient, 'create' | 'patch'>;
+  /** Several processes can use the same Secret: each write names the version that was read. */
+  client: Pick<KubeClient, 'list' | 'create' | 'patch'>;
   namespace: string;
   /** Name of the Secret. */
   name: string;
@@ -45,7 +43,7 @@ export class LinkKeys {
 
   constructor(private readonly options: LinkKeysOptions) {}
 
-  /** The key that signs. Creates or rotates the key of the operator. Only for the leader. */
+  /** The key that signs. Creates or rotates the key of the operator. */
   async signer(signal?: AbortSignal): Promise<LinkKey> {
     const live = await this.read(signal);
     const next = nextKeys(live && generated(live), this.options.now());
@@ -82,9 +80,9 @@ export class LinkKeys {
   }
 
   private async read(signal?: AbortSignal): Promise<Secret | undefined> {
-    const { reader, namespace, name } = this.options;
+    const { client, namespace, name } = this.options;
     const query = { namespace, fieldSelector: `metadata.name=${name}` };
-    const { items } = await reader.list(SecretKind, query, signal).catch((error: unknown) => {
+    const { items } = await client.list(SecretKind, query, signal).catch((error: unknown) => {
       throw isForbidden(error) ? new LinkKeysError(`the operator may not read ${this.secret}`) : error;
     });
     return items[0];
@@ -92,7 +90,7 @@ export class LinkKeys {
 
   /** Another process may write at the same time: its keys are used then. */
   private async write(live: Secret | undefined, { lines, at }: NextKeys): Promise<Secret> {
-    const { writer, namespace, name } = this.options;
+    const { client, namespace, name } = this.options;
     const data = { [DATA_KEY]: Buffer.from(lines.map((line) => `${line}\n`).join('')).toString('base64') };
     const annotations = { [ROTATED_AT]: at };
     const fieldManager = FIELD_MANAGER;
@@ -107,11 +105,11 @@ export class LinkKeys {
           metadata,
           data,
         };
-        return await writer.create(SecretKind, secret, { fieldManager });
+        return await client.create(SecretKind, secret, { fieldManager });
       }
       const { resourceVersion } = live.metadata;
       const patch = { metadata: { resourceVersion, annotations }, data };
-      return await writer.patch(SecretKind, namespace, name, patch, { fieldManager });
+      return await client.patch(SecretKind, namespace, name, patch, { fieldManager });
     } catch (error) {
       if (isForbidden(error)) throw new LinkKeysError(`the operator may not write ${this.secret}`);
       const written = isConflict(error) ? await this.read() : undefined;

@@ -2,17 +2,12 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { keyOf } from '../runtime/store.js';
-import type { Priority, WorkQueue } from '../runtime/work-queue.js';
+import type { Priority } from '../runtime/work-queue.js';
 import { type Caches, instanceKey } from './caches.js';
 
 export interface Enqueuing {
   caches: Caches;
-  queue: WorkQueue;
-  /**
-   * Whether this process reconciles. A standby only watches: changes of dependent objects have a low priority when it
-   * becomes leader.
-   */
-  isWorking: () => boolean;
+  queue: { add(key: string, priority: Priority): void };
   onEdit: (key: string) => void;
 }
 
@@ -20,11 +15,10 @@ export interface Enqueuing {
  * Maps events of caches to keys of PcfApis. Requests of users, such as an abort, are annotations, which do not change the
  * generation.
  */
-export function enqueueOnEvents({ caches, queue, isWorking, onEdit }: Enqueuing): void {
-  const priority = (): Priority => (isWorking() ? 'normal' : 'low');
+export function enqueueOnEvents({ caches, queue, onEdit }: Enqueuing): void {
   caches.pcfApis.on(({ object, old, type }) => {
     const isEdited = old !== undefined && object.metadata.generation !== old.metadata.generation;
-    if (isEdited && isWorking()) onEdit(keyOf(object));
+    if (isEdited) onEdit(keyOf(object));
     const isUrgent = isEdited || type === 'DELETED' || (old && isAnnotated(object, old));
     queue.add(keyOf(object), isUrgent ? 'high' : 'low');
   });
@@ -40,7 +34,7 @@ export function enqueueOnEvents({ caches, queue, isWorking, onEdit }: Enqueuing)
         event.old && instanceKey(event.old),
         ...caches.contenders(type, event),
       ]);
-      for (const key of keys) if (key) queue.add(key, priority());
+      for (const key of keys) if (key) queue.add(key, 'normal');
     });
   }
   enqueueOnWindows(caches, queue);
@@ -51,14 +45,14 @@ export function enqueueOnEvents({ caches, queue, isWorking, onEdit }: Enqueuing)
     }
   });
   caches.secrets.on(({ object }) => {
-    for (const api of caches.readersOf(object)) queue.add(keyOf(api), priority());
+    for (const api of caches.readersOf(object)) queue.add(keyOf(api), 'normal');
   });
   for (const [type, cache] of caches.routesOfUsers()) {
     cache.on((event) => {
       const { object, old } = event;
       const keys = [object, ...(old ? [old] : [])].flatMap((route) => caches.concernedBy(route));
       keys.push(...caches.contenders(type, event));
-      for (const key of new Set(keys)) queue.add(key, priority());
+      for (const key of new Set(keys)) queue.add(key, 'normal');
     });
   }
 }
@@ -69,7 +63,7 @@ function isAnnotated({ metadata }: KubeObject, { metadata: before }: KubeObject)
 }
 
 /** A freeze takes effect at once: the PcfApis that it selects precede others. */
-function enqueueOnWindows({ windows, pcfApis }: Caches, queue: WorkQueue): void {
+function enqueueOnWindows({ windows, pcfApis }: Caches, queue: Enqueuing['queue']): void {
   windows?.windows.on((event) => {
     for (const api of windows.selected(event, pcfApis.list())) queue.add(keyOf(api), 'high');
   });
@@ -79,7 +73,11 @@ function enqueueOnWindows({ windows, pcfApis }: Caches, queue: WorkQueue): void 
 }
 
 /** Reconciles every PcfApi periodically, at random offsets: finds changes that cause no event. 0 disables it. */
-export function startResync(periodMs: number, caches: Caches, queue: WorkQueue): NodeJS.Timeout | undefined {
+export function startResync(
+  periodMs: number,
+  caches: Caches,
+  queue: { addAfter(key: string, delayMs: number, priority: Priority): void },
+): NodeJS.Timeout | undefined {
   if (periodMs === 0) return undefined;
   return setInterval(() => {
     const spreadMs = periodMs / 10;

@@ -52,8 +52,8 @@ export class Reconciler {
     }
   }
 
-  /** Discards all in-memory state of a deleted PcfApi. */
-  private forget(namespace: string, name: string): void {
+  /** Discards all in-memory state and metrics of a PcfApi: it was deleted, or another process reconciles it. */
+  forget(namespace: string, name: string): void {
     const { deps } = this;
     const key = `${namespace}/${name}`;
     deps.metrics.forget(namespace, name);

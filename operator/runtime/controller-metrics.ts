@@ -139,15 +139,15 @@ export function clientMetrics(registry: Registry, host: string) {
   };
 }
 
-/** Registers the metric of leader election. */
-export function leaderMetrics(registry: Registry, name: string, isLeader: () => boolean): void {
+/** Registers the metric of leader election. `states`: whether this process is the leader, by the name of the Lease. */
+export function leaderMetrics(registry: Registry, states: () => Iterable<[name: string, isLeader: boolean]>) {
   new Gauge({
     name: 'leader_election_master_status',
     help: '1 if this process is the leader, 0 if it is on standby.',
     labelNames: ['name'] as const,
     registers: [registry],
     collect() {
-      this.set({ name }, isLeader() ? 1 : 0);
+      for (const [name, isLeader] of states()) this.set({ name }, isLeader ? 1 : 0);
     },
   });
 }

@@ -16,6 +16,11 @@ export interface LeaderElectionOptions {
   name: string;
   /** Unique per process, also after a restart. */
   identity: string;
+  /**
+   * Processes with the same identity hold the Lease together, and keep others from it. None releases it: it expires
+   * after the last of them has stopped.
+   */
+  isShared?: boolean;
   /** Time after the last observed change of the Lease before a standby acquires it. 15 s. */
   leaseDurationMs?: number;
   /** Time after the last renewal before the leader stops writing. 10 s; less than the lease duration. */
@@ -45,8 +50,8 @@ export class LeaderElector {
   private renewing: Promise<void> = Promise.resolve();
   private renewingFor: AbortSignal | undefined;
   private readonly ending = new AbortController();
-  /** The last observed Lease, and when this version was first observed. */
-  private observed: { lease: Lease; at: number } | undefined;
+  /** The last observed Lease, when this version was first observed, and when the request for it started. */
+  private observed: { lease: Lease; at: number; readAt: number } | undefined;
 
   constructor(
     private readonly client: KubeClient,
@@ -58,6 +63,11 @@ export class LeaderElector {
       throw new RangeError('leader election needs retryPeriodMs < renewDeadlineMs < leaseDurationMs');
     this.timing = { leaseDurationMs, renewDeadlineMs, retryPeriodMs };
     this.clock = options.clock ?? systemClock;
+  }
+
+  /** Name of the Lease. */
+  get name(): string {
+    return this.options.name;
   }
 
   /** True only while no other process can hold the Lease. */
@@ -79,13 +89,20 @@ export class LeaderElector {
 
   /** Resolves when this process is the leader; rejects if the signal fires first. */
   async acquire(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      signal.throwIfAborted();
-      await this.tryOnce();
-      if (this.isLeader()) break;
+    signal.throwIfAborted();
+    while (!(await this.tryAcquire())) {
       await pause(this.clock, this.timing.retryPeriodMs * (1 + 0.2 * Math.random()), signal);
+      signal.throwIfAborted();
     }
-    this.logger.info({ identity: this.options.identity }, 'became leader');
+  }
+
+  /** One attempt to acquire the Lease. Returns whether this process is the leader. */
+  async tryAcquire(): Promise<boolean> {
+    await this.tryOnce();
+    if (!this.isLeader()) return false;
+    const { identity, name } = this.options;
+    this.logger.info({ identity, lease: name }, 'became leader');
+    return true;
   }
 
   /**
@@ -108,6 +125,7 @@ export class LeaderElector {
     await this.renewing;
     if (!this.isLeader()) return;
     this.lose();
+    if (this.options.isShared) return;
     try {
       await this.timed(RELEASE_TIMEOUT_MS, async (signal) => {
         const lease = await this.read(signal);
@@ -124,6 +142,8 @@ export class LeaderElector {
     for (;;) {
       await pause(this.clock, this.timing.retryPeriodMs, until);
       if (until.aborted) return;
+      // The process was paused, and the timer that ends the term is late: a renewal must not start another one.
+      if (!this.isLeader()) return this.lose();
       await this.tryOnce();
     }
   }
@@ -134,34 +154,50 @@ export class LeaderElector {
     const wasLeader = this.isLeader();
     try {
       // A hanging request must leave time for another one before the deadline.
-      const lease = await this.timed(this.timing.renewDeadlineMs / 2, (signal) => this.write(signal));
-      if (!lease) return this.lose();
-      this.observe(lease);
+      const renewedAt = await this.timed(this.timing.renewDeadlineMs / 2, (signal) =>
+        this.write(startedAt, signal),
+      );
+      if (renewedAt === undefined) return this.lose();
       // A term that ended while the request was in progress stays ended, because its end was already
       // reported.
       if (wasLeader && !this.isLeader()) return;
-      this.leadFrom(startedAt);
+      this.leadFrom(renewedAt);
     } catch (error) {
-      if (isConflict(error)) this.observed = this.isLeader() ? undefined : this.observed;
-      else this.logger.warn({ err: error }, 'renewing the lease failed');
+      if (!isConflict(error)) this.logger.warn({ err: error }, 'renewing the lease failed');
+      else if (this.isLeader() && !this.options.isShared) this.observed = undefined;
     }
   }
 
-  /** Returns the written Lease; undefined if another process holds it. */
-  private async write(signal: AbortSignal): Promise<Lease | undefined> {
-    const { namespace, name, identity } = this.options;
+  /** Returns a time that is not later than the last renewal; undefined if another process holds the Lease. */
+  private async write(startedAt: number, signal: AbortSignal): Promise<number | undefined> {
+    const { namespace, name, identity, isShared } = this.options;
     const { leaseDurationMs } = this.timing;
+    const before = this.observed;
     // Only the leader writes the Lease, so its version is cached. After a conflict the next attempt reads it.
-    const lease = this.isLeader() && this.observed ? this.observed.lease : await this.read(signal);
+    const known = this.isLeader() && !isShared ? before?.lease : undefined;
+    const lease = known ?? (await this.read(signal));
     if (!lease) {
       const { group, version, kind } = LeaseKind;
       const empty = { apiVersion: `${group}/${version}`, kind, metadata: { namespace, name }, spec: {} };
       const ours = heldBy(identity, leaseDurationMs, empty);
-      return (await this.client.create(LeaseKind, ours, { signal })) as Lease;
+      this.observe((await this.client.create(LeaseKind, ours, { signal })) as Lease, startedAt);
+      return startedAt;
     }
-    this.observe(lease);
-    if (this.isTaken(lease)) return undefined;
-    return (await this.client.replace(LeaseKind, heldBy(identity, leaseDurationMs, lease), signal)) as Lease;
+    if (!this.observe(lease, startedAt)) return undefined;
+    // A process with the same identity has renewed it since the last attempt. So one write per period is enough for
+    // all, and their conflicts delay no renewal.
+    if (isShared && lease.spec.holderIdentity === identity && before && this.observed !== before)
+      return before.readAt;
+    const ours = heldBy(identity, leaseDurationMs, lease);
+    this.observe((await this.client.replace(LeaseKind, ours, signal)) as Lease, startedAt);
+    return startedAt;
+  }
+
+  /** Records a Lease that was read, and when the read started. Returns whether this process may acquire it. */
+  observe(lease: Lease, readAt = this.clock.now()): boolean {
+    if (this.observed?.lease.metadata.resourceVersion !== lease.metadata.resourceVersion)
+      this.observed = { lease, at: this.clock.now(), readAt };
+    return !this.isTaken(lease);
   }
 
   /** Held by another process that renewed it within its duration, according to the observed change. */
@@ -169,11 +205,6 @@ export class LeaderElector {
     if (!holderIdentity || holderIdentity === this.options.identity) return false;
     const durationMs = leaseDurationSeconds ? leaseDurationSeconds * 1000 : this.timing.leaseDurationMs;
     return this.clock.now() - this.observed!.at < durationMs;
-  }
-
-  private observe(lease: Lease): void {
-    if (this.observed?.lease.metadata.resourceVersion === lease.metadata.resourceVersion) return;
-    this.observed = { lease, at: this.clock.now() };
   }
 
   private leadFrom(startedAt: number): void {
@@ -190,7 +221,7 @@ export class LeaderElector {
     this.cancelDeadline();
     if (this.leadsUntil === 0) return;
     this.leadsUntil = 0;
-    if (!this.ending.signal.aborted) this.logger.warn('lost leadership');
+    if (!this.ending.signal.aborted) this.logger.warn({ lease: this.options.name }, 'lost leadership');
     this.term.abort(new NotLeaderError());
   }
 

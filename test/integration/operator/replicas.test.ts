@@ -53,15 +53,6 @@ describe('the operator with two replicas', () => {
   /** User agents in the order of their first request. Each replica has its own. */
   const writers = (events: AuditEvent[]) => [...new Set(events.map(({ userAgent }) => userAgent))];
 
-  it('queues observed PcfApis with low priority on the standby', async () => {
-    await assertLeaderWorks();
-    const depth = (priority: string) =>
-      metric(standby, new RegExp(`^workqueue_depth\\{.*priority="${priority}"`));
-    await eventually('the standby has queued the PcfApi', async () => (await depth('low')) > 0);
-    // Only edits of a spec have high priority. Changes of pods, endpoints and Secrets have low priority.
-    assert.equal(await depth('high'), 0);
-  });
-
   it('continues with the standby when the leader is killed', async () => {
     const mark = cluster.audit.mark();
     await assertLeaderWorks();

@@ -149,6 +149,11 @@ describe('Helm chart templates', () => {
     );
     await charts.refused(OPERATOR_CHART, 'leaderElection.leaseDuration=15', /leaseDuration/);
     await charts.refused(OPERATOR_CHART, 'leaderElection.enabled=false', /set replicas=1/);
+    await charts.refused(
+      OPERATOR_CHART,
+      'leaderElection.enabled=false,replicas=1,shards=2',
+      /several shards need leaderElection\.enabled/,
+    );
     await charts.refused(OPERATOR_CHART, 'approvals.url=http://approvals.example.com', /url/);
     await charts.refused(
       OPERATOR_CHART,

@@ -15,6 +15,29 @@ describe('Helm chart of the operator: permissions', () => {
       assert.equal(find(await charts.render(OPERATOR_CHART, '--set', off), 'FlowSchema'), undefined, off);
   });
 
+  it('grant list and delete of Leases, in the namespace of the operator only, with several shards', async () => {
+    const leaseVerbs = (objects: KubeObject[]) => {
+      const { rules } = objects.find(
+        ({ kind, metadata }) => kind === 'Role' && metadata.name.endsWith('-leader'),
+      )!;
+      return (rules as { verbs: string[] }[]).flatMap(({ verbs }) => verbs);
+    };
+    const priorityVerbs = (objects: KubeObject[]) => {
+      const { rules } = find(objects, 'FlowSchema')!.spec as {
+        rules: { resourceRules: { verbs: string[] }[] }[];
+      };
+      return rules.flatMap(({ resourceRules }) => resourceRules.flatMap(({ verbs }) => verbs));
+    };
+    for (const [shards, verbs] of [
+      [1, ['get', 'create', 'update']],
+      [6, ['get', 'create', 'update', 'list', 'delete']],
+    ] as const) {
+      const objects = await charts.render(OPERATOR_CHART, '--set', `shards=${shards}`);
+      assert.deepEqual(leaseVerbs(objects), verbs);
+      assert.deepEqual(priorityVerbs(objects), verbs);
+    }
+  });
+
   it('render no cluster-scoped object for a namespaced install', async () => {
     const objects = await charts.render(
       OPERATOR_CHART,

@@ -27,7 +27,7 @@ describe('Helm chart of the operator: settings', () => {
     const values = [
       'watchNamespaces={one,two},logLevel=debug,concurrency=16,resync=0,kubeApi.qps=50,kubeApi.burst=70',
       'leaderElection.leaseDuration=60s,leaderElection.renewDeadline=40s,leaderElection.retryPeriod=5s',
-      'host=::,port=9000,dashboardPort=9001,clusterWindows=true',
+      'shards=6,host=::,port=9000,dashboardPort=9001,clusterWindows=true',
       'approvals.url=https://approvals.example.com/pcf,approvals.port=9002,approvals.keySecret=link-keys',
       'approvals.userHeader=X-Forwarded-Email,approvals.from[0].podSelector.matchLabels.app=proxy',
     ];
@@ -41,6 +41,7 @@ describe('Helm chart of the operator: settings', () => {
       leaseDurationMs: 60_000,
       renewDeadlineMs: 40_000,
       retryPeriodMs: 5_000,
+      shards: 6,
       concurrency: 16,
       resyncMs: 0,
       kubeApiQps: 50,

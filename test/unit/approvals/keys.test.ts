@@ -10,7 +10,8 @@ class Scenario extends SecretStore {
   isDown = false;
 
   keys(): LinkKeys {
-    const reader = {
+    const client = {
+      ...this.client,
       list: (...args: Parameters<typeof this.client.list>) => {
         this.reads += 1;
         if (this.isDown) return Promise.reject(new Error('connect ECONNREFUSED'));
@@ -18,7 +19,7 @@ class Scenario extends SecretStore {
       },
     };
     const names = { namespace: 'pcf-system', name: 'link-keys' };
-    return new LinkKeys({ reader, writer: this.client, ...names, now: () => this.now });
+    return new LinkKeys({ client, ...names, now: () => this.now });
   }
 
   store(value: string): void {

@@ -28,7 +28,7 @@ describe('enqueueOnEvents', () => {
     caches = new Caches(set);
     const queue = { add: (_: string, priority: string) => added.push(priority) };
     const onEdit = (key: string) => void edits.push(key);
-    enqueueOnEvents({ caches, queue: queue as never, isWorking: () => true, onEdit });
+    enqueueOnEvents({ caches, queue: queue as never, onEdit });
     write({ generation: 1 });
     added.length = 0;
   });

@@ -108,6 +108,16 @@ describe('LeaderElector with the default timing', () => {
     assert.throws(() => elector.guard(), NotLeaderError);
   });
 
+  it('does not write the Lease after such a pause, which would report a process that is about to exit as active', async () => {
+    const { elector } = join('a');
+    await clock.advance(1_000);
+    const { writes } = server;
+    clock.freeze(11_000);
+    await clock.advance(5_000);
+    assert.equal(server.writes, writes);
+    assert.equal(elector.isLeader(), false);
+  });
+
   it('does not acquire a Lease before it observed it for the lease duration, also with an old renewTime', async () => {
     server.lease = {
       apiVersion: 'coordination.k8s.io/v1',

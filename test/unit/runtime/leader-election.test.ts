@@ -115,6 +115,70 @@ describe('LeaderElector', () => {
     await held;
   });
 
+  const shared = () =>
+    new LeaderElector(
+      connect(),
+      { namespace: 'ns', name: 'lease', identity: 'group', isShared: true, ...timing },
+      logger,
+    );
+
+  it('processes with a shared identity all hold the Lease, although they renew it at the same time', async () => {
+    const group = [shared(), shared(), shared()];
+    const renewAll = async () => {
+      await Promise.all(group.map((one) => one.tryAcquire()));
+      await sleep(timing.retryPeriodMs);
+      return group.every((one) => one.isLeader());
+    };
+    await renewAll();
+    await renewAll();
+    const startedAt = performance.now();
+    while (performance.now() - startedAt < 2 * timing.renewDeadlineMs)
+      assert.ok(await renewAll(), `after ${Math.round(performance.now() - startedAt)} ms`);
+  });
+
+  it('a process with a shared identity counts a renewal by another one only from its own last read', async () => {
+    const [a, b] = [shared(), shared()];
+    await a.tryAcquire();
+    await b.tryAcquire();
+    await sleep(timing.renewDeadlineMs / 2);
+    await b.tryAcquire();
+    await a.tryAcquire();
+    await sleep(timing.renewDeadlineMs * 0.7);
+    assert.ok(b.isLeader(), 'it has written the Lease');
+    assert.ok(!a.isLeader(), 'the deadline after its first read has passed');
+  });
+
+  it('a process with a shared identity does not hold a Lease that another process acquired', async () => {
+    const [other, member] = [elector('other'), shared()];
+    await other.acquire(stop.signal);
+    assert.equal(await member.tryAcquire(), false);
+    assert.equal(holder(), 'other');
+  });
+
+  it('processes with a shared identity hold the Lease together, and keep others from it until the last one stops', async () => {
+    const [a, b, other] = [shared(), shared(), elector('other')];
+    await a.acquire(stop.signal);
+    await b.acquire(stop.signal);
+    const held = [a.hold(stop.signal), b.hold(stop.signal)];
+    let wasAcquired = false;
+    const waiting = other.acquire(stop.signal).then(() => {
+      wasAcquired = true;
+    });
+    await sleep(1.3 * timing.leaseDurationMs);
+    assert.ok(a.isLeader() && b.isLeader());
+    await a.release();
+    assert.ok(!a.isLeader());
+    await sleep(1.3 * timing.leaseDurationMs);
+    assert.ok(b.isLeader() && !wasAcquired, 'a release does not take the Lease from the others');
+    await b.release();
+    const releasedAt = performance.now();
+    await waiting;
+    const tookMs = performance.now() - releasedAt;
+    assert.ok(tookMs >= timing.leaseDurationMs - 2 * timing.retryPeriodMs - 50, `${tookMs} ms`);
+    stop.abort();
+    await Promise.all(held);
+  });
+
   it('a standby acquires the Lease soon after a release', async () => {
     const [a, b] = [elector('a'), elector('b')];
     await a.acquire(stop.signal);

@@ -77,7 +77,7 @@ describe('PcfWindows', () => {
     const caches = cachesWith();
     const added: string[] = [];
     const queue = { add: (key: string, priority: string) => added.push(`${key} ${priority}`) };
-    enqueueOnEvents({ caches, queue: queue as never, isWorking: () => true, onEdit: () => {} });
+    enqueueOnEvents({ caches, queue: queue as never, onEdit: () => {} });
     const apply = (spec: object, version: string) =>
       caches.windows!.windows.noteWrite(window('freeze', spec, version));
     apply(inProduction, '1');

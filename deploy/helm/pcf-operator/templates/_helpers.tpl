@@ -69,6 +69,7 @@ capabilities: { drop: [ALL] }
 {{/* Variables of the operator's settings. */}}
 {{- define "pcf-operator.settings" -}}
 - { name: PCF_LOG_LEVEL, value: {{ .Values.logLevel | quote }} }
+- { name: PCF_SHARDS, value: {{ .Values.shards | quote }} }
 - { name: PCF_CONCURRENCY, value: {{ .Values.concurrency | quote }} }
 - { name: PCF_RESYNC, value: {{ .Values.resync | quote }} }
 - { name: PCF_HOST, value: {{ .Values.host | quote }} }
@@ -117,6 +118,9 @@ capabilities: { drop: [ALL] }
 {{- else }}
 {{- if gt (int $.Values.replicas) 1 }}
 {{- fail "leaderElection.enabled: without it there must be one replica, or two would write at the same time: set replicas=1" }}
+{{- end }}
+{{- if gt (int $.Values.shards) 1 }}
+{{- fail "shards: several shards need leaderElection.enabled" }}
 {{- end }}
 - { name: PCF_NO_LEADER_ELECTION, value: "true" }
 {{- end }}
