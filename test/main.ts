@@ -20,8 +20,7 @@ import { mergeResults, RESULTS_FILE, type Results, summaryOf } from './support/r
  */
 const SENSITIVE = {
   operator: [
-    // Those with a cluster of their own first, because a shared cluster runs until the end.
-    ...filesOf('operator', 'fairness drift replicas shards steady provider-change resilience trouble'),
+    ...filesOf('operator', 'drift replicas shards steady provider-change resilience trouble'),
     ...globSync('dist/test/chaos/*.test.js'),
   ],
   api: [
@@ -35,7 +34,7 @@ const SENSITIVE = {
       'key-rotation redis redis-modes subscriptions subscriptions-live webhook-sender',
     ),
     ...globSync('dist/test/integration/runtime/*.test.js').sort(),
-    ...filesOf('operator', 'bare-cluster'),
+    ...filesOf('operator', 'bare-cluster fairness'),
   ],
 };
 

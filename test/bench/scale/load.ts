@@ -26,9 +26,13 @@ export async function load(objects: number, delivering: number, nodeArgs: string
     const templates = await seeds(cluster);
     await cluster.sandbox.operator.stop();
     cluster.kubelet.stop();
-    await cluster.sandbox.parts.cluster.stopControllers();
+    const { cluster: controlPlane } = cluster.sandbox.parts;
+    await controlPlane.stopControllers();
+    // etcd delivers hundreds of thousands of events to a running API server more slowly than it lists them to a new one.
+    await controlPlane.apiServer.stop(2_000);
     const names = Array.from({ length: objects }, (_, index) => `api-${String(index).padStart(5, '0')}`);
     await copyAll(cluster, templates, names, delivering);
+    await controlPlane.restartApiServer();
     cluster.names.push(...names);
     await until(
       'the PcfApis are listed',
