@@ -15,13 +15,13 @@ import { postgresBinaries } from '../sandbox/postgres/binaries.js';
 import { mergeResults, RESULTS_FILE, type Results, summaryOf } from './support/runner/results.js';
 
 /**
- * These assert latencies of a second or two, measure memory, or lose no request under load: a core each. The files of
- * the runtime, with clusters of their own, follow those of the API, so that both calls take about the same time.
+ * These assert latencies of a second or two, measure memory, or lose no request under load: a core each. Files with
+ * clusters of their own follow those of the API, so that both calls take about the same time.
  */
 const SENSITIVE = {
   operator: [
     // Those with a cluster of their own first, because a shared cluster runs until the end.
-    ...filesOf('operator', 'bare-cluster fairness drift replicas steady provider-change resilience trouble'),
+    ...filesOf('operator', 'fairness drift replicas steady provider-change resilience trouble'),
     ...globSync('dist/test/chaos/*.test.js'),
   ],
   api: [
@@ -35,6 +35,7 @@ const SENSITIVE = {
       'key-rotation redis redis-modes subscriptions subscriptions-live webhook-sender',
     ),
     ...globSync('dist/test/integration/runtime/*.test.js').sort(),
+    ...filesOf('operator', 'bare-cluster'),
   ],
 };
 

@@ -147,18 +147,18 @@ describe('api-server under failure', () => {
     url = await migratedDatabase();
     const server = await start();
     await server.waitForReady();
-    // The pool opens several connections, which stay open. Identical reads at the same time would share one.
+    // Different reads that wait for a lock open connections, which stay open. Identical reads would share one.
     const connections = async () => {
       const states = (await server.metrics()).matchAll(
         /^pcf_api_database_connections{server="primary",state="(?:busy|idle)"} (\d+)/gm,
       );
       return [...states].reduce((sum, [, count]) => sum + Number(count), 0);
     };
-    await eventually('the pool has four connections', async () => {
-      const pages = Array.from({ length: 8 }, (_, n) => `{ services(first: ${n + 1}) { totalCount } }`);
-      await Promise.all(pages.map((page) => server.graphql(page)));
-      return (await connections()) >= 4;
-    });
+    const lock = await lockServices(url);
+    const pages = [1, 2, 3, 4].map((first) => server.graphql(`{ services(first: ${first}) { totalCount } }`));
+    await eventually('the pool has four connections', async () => (await connections()) >= 4);
+    await lock.release();
+    await Promise.all(pages);
     const name = new URL(url).pathname.slice(1);
     const admin = await shared.createDatabase();
     try {

@@ -229,6 +229,8 @@ describe('deploy/compose/swarm.yaml', () => {
     );
     assert.deepEqual(published, ['gateway 443 host', 'gateway 80 host']);
     assert.equal(services.api!.deploy!.endpoint_mode, 'dnsrr', 'a name of the service is a list of tasks');
-    assert.deepEqual(aliasesOf(services.api!, 'front'), [INSTANCES]);
+    assert.deepEqual(aliasesOf(services.api!, 'upstream'), [INSTANCES]);
+    const upstream = Object.keys(services).filter((name) => networksOf(services[name]!).includes('upstream'));
+    assert.deepEqual(upstream, ['api', 'gateway'], 'no other task can receive the address of a stopped one');
   });
 });
