@@ -38,6 +38,8 @@ async function bundle(program: Program): Promise<void> {
     keepNames: true, // then class-names.ts removes those of functions
     write: false,
     legalComments: 'none', // the licenses are in a file of their own
+    // graphql-js reads it once, and otherwise makes slow checks for a second copy of itself.
+    define: { 'process.env.NODE_ENV': '"production"' },
     metafile: true,
     external,
     // node-fetch 2 uses it only without the URL of Node.js; it loads the deprecated module `punycode`.

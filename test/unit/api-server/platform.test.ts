@@ -88,6 +88,17 @@ describe('api-server platform', () => {
     assert.equal(redact('nothing to hide', 'postgresql://db/pcf'), 'nothing to hide');
   });
 
+  it('redactUrls: takes time in proportion to the length of a text, whatever it contains', () => {
+    // A quadratic expression takes 6 s for the first of these texts.
+    for (const part of ['a', 'a://', '://', 'a@', 'password ']) {
+      const text = part.repeat(100_000 / part.length);
+      const startedAt = performance.now();
+      redact(text);
+      const ms = performance.now() - startedAt;
+      assert.ok(ms < 1_000, `${ms} ms for a text of "${part}"`);
+    }
+  });
+
   it('redact: does not change an error message that contains a short or common password as a word', () => {
     for (const password of ['a', 'pcf', 'role', 'postgres', 'password', 'database', '1', '5432']) {
       const url = `postgresql://postgres:${password}@db:5432/pcf`;
