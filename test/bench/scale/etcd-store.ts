@@ -3,6 +3,7 @@
  * field management per request, which is minutes of CPU time per thousand PcfApis. The API server reads JSON as well
  * as its own protobuf.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import type { ResourceType } from '../../../operator/runtime/kube-types.js';
 import { keyOf } from '../../../operator/runtime/store.js';
@@ -39,6 +40,16 @@ export class EtcdStore {
         },
       }));
       await this.post('/v3/kv/txn', { success });
+    }
+  }
+
+  /** Resolves when every watch has received all writes. etcd delivers to watches that are far behind very slowly. */
+  async delivered(): Promise<void> {
+    const behind = /^etcd_debugging_mvcc_(?:slow_watcher|pending_events)_total [1-9]/m;
+    for (;;) {
+      const { body } = await request(`${this.url}/metrics`);
+      if (!behind.test(await body.text())) return;
+      await sleep(100);
     }
   }
 

@@ -6,6 +6,8 @@ import { copiesOf, recordTemplates, type Template } from './template.js';
 
 const SETTLED = 'seed-settled';
 const DELIVERING = 'seed-delivering';
+/** PcfApis that are written before the API server has to catch up. */
+const BATCH = 50;
 /** Two Deployments with three pods, and a migration Job. */
 const SPEC = {
   replicas: 2,
@@ -26,13 +28,9 @@ export async function load(objects: number, delivering: number, nodeArgs: string
     const templates = await seeds(cluster);
     await cluster.sandbox.operator.stop();
     cluster.kubelet.stop();
-    const { cluster: controlPlane } = cluster.sandbox.parts;
-    await controlPlane.stopControllers();
-    // etcd delivers hundreds of thousands of events to a running API server more slowly than it lists them to a new one.
-    await controlPlane.apiServer.stop(2_000);
+    await cluster.sandbox.parts.cluster.stopControllers();
     const names = Array.from({ length: objects }, (_, index) => `api-${String(index).padStart(5, '0')}`);
     await copyAll(cluster, templates, names, delivering);
-    await controlPlane.restartApiServer();
     cluster.names.push(...names);
     await until(
       'the PcfApis are listed',
@@ -80,6 +78,7 @@ async function copyAll(
   const startedAt = performance.now();
   for (const [index, name] of names.entries()) {
     await store.put(copiesOf(index < inDelivery ? delivering! : inSteadyState!, name));
+    if ((index + 1) % BATCH === 0) await store.delivered();
     if ((index + 1) % 1_000 === 0)
       console.log(`loaded ${index + 1} PcfApis in ${Math.round((performance.now() - startedAt) / 1000)} s`);
   }

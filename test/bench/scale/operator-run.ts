@@ -36,7 +36,8 @@ export class OperatorRun {
     const startedAt = performance.now();
     const options = { cluster: sandbox.parts.cluster, stateDir: sandbox.stateDir, ledger: sandbox.ledger };
     const { nodeArgs } = this;
-    const args = [...this.args, ...more];
+    // As in the other benchmarks. The first Lease would count as a write.
+    const args = ['--no-leader-election', ...this.args, ...more];
     sandbox.operator = await OperatorProcess.start({
       ...options,
       args,
