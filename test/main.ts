@@ -1,5 +1,5 @@
 /**
- * `npm test`: the unit tests in two processes, then the integration tests in two processes, then
+ * `npm test`: the unit tests in three processes, then the integration tests in two processes, then
  * the files that need a core for themselves in two processes. `unit` as the first argument ends after
  * the unit tests; other arguments go to each mocha call: `npm test -- --grep X`.
  *
@@ -49,7 +49,7 @@ const stories = globSync('dist/test/e2e/*.test.js');
 
 /** Steps follow each other; the mocha calls of a step, each with its files, run at the same time. */
 const STEPS: string[][][] = [
-  [0, 1].map((half) => unit.filter((_, index) => index % 2 === half)),
+  [0, 1, 2].map((part) => unit.filter((_, index) => index % 3 === part)), // some mostly wait
   // One uses the shared cluster, the other PostgreSQL, processes of the API and clusters of its own.
   [integration.filter(needsCluster), [...integration.filter((file) => !needsCluster(file)), ...stories]],
   [SENSITIVE.operator, SENSITIVE.api],
@@ -116,4 +116,5 @@ for (const step of isUnitOnly ? STEPS.slice(0, 1) : STEPS) {
 rmSync(folder, { recursive: true });
 const results = mergeResults(all);
 console.log(summaryOf(results));
-process.exit(results.failed > 0 || isInterrupted ? 1 : 0);
+// Not process.exit, which can lose the last lines when the output is a pipe.
+process.exitCode = results.failed > 0 || isInterrupted ? 1 : 0;
