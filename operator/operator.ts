@@ -31,7 +31,7 @@ import { LeaderElector } from './runtime/leader-election.js';
 import { TokenBucket } from './runtime/rate-limiter.js';
 import { ShardOwner, type ShardWork } from './runtime/shard-owner.js';
 import { shardOf } from './runtime/sharding.js';
-import { keyOf } from './runtime/store.js';
+import { keyOf, partsOf } from './runtime/store.js';
 import type { OperatorSettings } from './settings.js';
 import { Shard } from './shard.js';
 
@@ -98,7 +98,7 @@ export class PcfOperator extends dotI.default {
     this.keys = new OwnedKeys(
       this.controller.queue,
       (key) => this.shardFor(key) !== undefined,
-      (key) => this.caches.pcfApis.get(...(key.split('/') as [string, string])) !== undefined,
+      (key) => this.caches.pcfApis.get(...partsOf(key)) !== undefined,
     );
     this.http = this.createHttpServer();
     this.pages = createPages({ settings, reader, caches, links: this.links, logger: log });

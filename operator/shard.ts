@@ -2,7 +2,6 @@
  * Reconciles and writes the PcfApis of one shard, while this process holds its Lease. With one shard, these are all
  * PcfApis.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Analyst } from './analysis/analyst.js';
 import { FreezeQueries } from './analysis/freeze-queries.js';
@@ -15,9 +14,11 @@ import type { Metrics } from './reconciler/pcfapi-metrics.js';
 import { type ReconcileResult, Reconciler } from './reconciler/reconciler.js';
 import { SigningKeyWriter } from './reconciler/signing-key-writer.js';
 import { Applier } from './runtime/apply.js';
+import { within } from './runtime/clock.js';
 import { EventRecorder } from './runtime/events.js';
 import { KubeClient, type KubeClientOptions } from './runtime/kube-client.js';
 import type { LeaderElector } from './runtime/leader-election.js';
+import { partsOf } from './runtime/store.js';
 
 /** Maximum duration of running reconciles after a stop was requested. */
 const STOP_DEADLINE_MS = 20_000;
@@ -85,11 +86,11 @@ export class Shard {
     this.background.stopSending();
     await within(FLUSH_DEADLINE_MS, this.events.flush());
     await this.writer.close();
-    for (const key of this.known) this.reconciler.forget(...parts(key));
+    for (const key of this.known) this.reconciler.forget(...partsOf(key));
   }
 
   private find(key: string) {
-    return this.options.caches.pcfApis.get(...parts(key));
+    return this.options.caches.pcfApis.get(...partsOf(key));
   }
 
   private createReconciler(): Reconciler {
@@ -126,13 +127,4 @@ export class Shard {
       wallClock: Date.now,
     });
   }
-}
-
-function parts(key: string): [namespace: string, name: string] {
-  return key.split('/') as [string, string];
-}
-
-/** Waits for the work with a timeout. The timer does not keep the process alive. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  await Promise.race([work, sleep(ms, undefined, { ref: false })]);
 }

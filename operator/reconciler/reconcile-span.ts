@@ -1,6 +1,7 @@
 import { addSpanAttributes, inChildSpan, inSpan, isTracing } from '../../contract/tracing/tracing.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { RequestTarget } from '../runtime/kube-client.js';
+import { partsOf } from '../runtime/store.js';
 import type { Caches } from './caches.js';
 
 /** Runs the reconcile of a PcfApi in the root span of a trace, which ends with the reason in its status. */
@@ -10,7 +11,7 @@ export function inReconcileSpan<T>(
   reconcile: () => Promise<T>,
 ): Promise<T> {
   if (!isTracing()) return reconcile();
-  const [namespace = '', name = ''] = key.split('/');
+  const [namespace, name] = partsOf(key);
   const current = () => caches.pcfApis.get(namespace, name) as PcfApi | undefined;
   const { generation } = current()?.metadata ?? {};
   const attributes = {

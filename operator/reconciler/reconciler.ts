@@ -7,7 +7,7 @@ import { inEffect } from '../delivery/plan.js';
 import { gateView } from '../delivery/windows/gate.js';
 import { ROUTES } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
-import { keyOf } from '../runtime/store.js';
+import { keyOf, partsOf } from '../runtime/store.js';
 import type { Applied } from './act.js';
 import { analyse } from './delivery-analysis.js';
 import type { ReconcilerDependencies } from './dependencies.js';
@@ -38,7 +38,7 @@ export class Reconciler {
 
   /** Reconciles one PcfApi. `key` is `namespace/name`. */
   async reconcile(key: string): Promise<ReconcileResult> {
-    const [namespace, name] = key.split('/') as [string, string];
+    const [namespace, name] = partsOf(key);
     const api = this.deps.caches.pcfApis.get(namespace, name) as PcfApi | undefined;
     if (!api) {
       this.forget(namespace, name);

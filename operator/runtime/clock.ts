@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** Monotonic time as a dependency, so that tests of delays in seconds run in milliseconds. */
 export interface Clock {
   /** Monotonic, in milliseconds. */
@@ -26,4 +28,9 @@ export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
     const cancel = clock.after(ms, end);
     signal.addEventListener('abort', end, { once: true });
   });
+}
+
+/** Waits for the work with a timeout. The timer does not keep the process alive. */
+export async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  await Promise.race([work, sleep(ms, undefined, { ref: false })]);
 }

@@ -3,9 +3,8 @@
  * A process below its quota acquires shards without an owner; above it, it finishes the work of a shard and releases
  * its Lease. Expiry is observed by the local clock, as in leader election: clocks of machines are not compared.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { pause, systemClock } from './clock.js';
+import { pause, systemClock, within } from './clock.js';
 import { isConflict, isForbidden, isNotFound, type KubeClient } from './kube-client.js';
 import { LeaderElector } from './leader-election.js';
 import { type Lease, LeaseKind } from './lease.js';
@@ -183,7 +182,7 @@ export class ShardOwner {
     const ended = removal.catch((error: unknown) => {
       this.logger.debug({ err: error }, 'deleting the Lease of this process failed');
     });
-    await Promise.race([ended, sleep(LEAVE_DEADLINE_MS, undefined, { ref: false })]);
+    await within(LEAVE_DEADLINE_MS, ended);
   }
 
   private candidateFor(shard: number): LeaderElector {

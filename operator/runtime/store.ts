@@ -8,6 +8,11 @@ export function keyOf({ metadata }: { metadata: { namespace?: string; name: stri
   return metadata.namespace ? `${metadata.namespace}/${metadata.name}` : metadata.name;
 }
 
+/** The parts of the key of a namespaced object. */
+export function partsOf(key: string): [namespace: string, name: string] {
+  return key.split('/') as [string, string];
+}
+
 /**
  * Resource versions of one kind are comparable as numbers (KEP-5504, Kubernetes 1.35; in earlier versions
  * they are etcd revisions).
